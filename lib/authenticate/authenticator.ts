@@ -1,0 +1,28 @@
+import type { Identity } from '../identity.js'
+import type { Refusal } from '../refusal.js'
+import type { Secret } from '../secret.js'
+
+/** What the caller presented: exactly one of these, or the request is refused. */
+export interface Credential {
+  readonly kind: 'bearer'
+  readonly token: Secret
+}
+
+export type Verdict =
+  | {
+      readonly outcome: 'authenticated'
+      readonly identity: Identity
+      /** Seconds since the epoch; the verdict is worth nothing from then on. */
+      readonly expiresAt: number
+    }
+  | { readonly outcome: 'abstained' }
+  | { readonly outcome: 'rejected'; readonly refusal: Refusal }
+
+/**
+ * Decides whom a credential belongs to. A returned verdict is knowledge; a throw means it could not
+ * be known, and the request fails as unavailable rather than as unauthenticated.
+ */
+export interface Authenticator {
+  readonly name: string
+  authenticate(credential: Credential, signal: AbortSignal): Promise<Verdict> | Verdict
+}

@@ -1,0 +1,46 @@
+import type { Identity } from './identity.js'
+import type { Secret } from './secret.js'
+
+/** How the API server will learn who is calling. */
+export type Credential =
+  /** The caller's own token, and `Impersonate-*` beside it where the API server would see somebody else. */
+  | { readonly whose: 'caller'; readonly token: Secret; readonly impersonate: boolean }
+  /** The gateway's credential. There is no way to say this without impersonation. */
+  | { readonly whose: 'gateway' }
+
+/** Why a grant was given; the `decision` of the access line and the metrics. */
+export type Decision = 'own_token' | 'own_token_impersonating' | 'gateway_impersonating'
+
+/**
+ * Permission to act upstream as someone. It cannot be spelled out by hand (private field), and only
+ * `lib/impersonate/policy.ts` makes one: lint refuses the import elsewhere, `test/architecture.test.ts`
+ * looks again.
+ */
+export class Grant {
+  readonly #minted = true
+  readonly as: Identity
+  readonly credential: Credential
+  readonly decision: Decision
+
+  private constructor(as: Identity, credential: Credential, decision: Decision) {
+    this.as = as
+    this.credential = Object.freeze(credential)
+    this.decision = decision
+    Object.freeze(this)
+  }
+
+  /** The gateway's own credential speaks for `as`: always with `Impersonate-User`. */
+  static byGateway(as: Identity): Grant {
+    return new Grant(as, { whose: 'gateway' }, 'gateway_impersonating')
+  }
+
+  /** The caller's token goes along; `impersonate` adds the mapped identity, and RBAC decides upstream. */
+  static byCaller(as: Identity, token: Secret, { impersonate }: { impersonate: boolean }): Grant {
+    const decision = impersonate ? 'own_token_impersonating' : 'own_token'
+    return new Grant(as, { whose: 'caller', token, impersonate }, decision)
+  }
+
+  static isGrant(value: object): value is Grant {
+    return #minted in value && value.#minted
+  }
+}
