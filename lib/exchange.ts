@@ -73,6 +73,8 @@ export interface Client {
   onWritable(listener: () => void): void
   /** Called once, when the client left before the answer was complete. */
   onGone(listener: () => void): void
-  /** Resolves when the answer has left, or cannot any more. */
-  readonly finished: Promise<void>
+  /** Called once, when the gateway wants this exchange over and can wait for a good moment. */
+  onAskedToEnd(listener: () => void): void
+  /** Resolves when the answer has left (true), or cannot any more (false). */
+  readonly finished: Promise<boolean>
 }

@@ -1,0 +1,74 @@
+import { Refusal } from '../refusal.js'
+import type { Claims, ParsedToken } from './token.js'
+
+export interface ClaimsOptions {
+  /** Compared exactly with `iss`. */
+  readonly issuerUrl: string
+  /** One of them must be in `aud`. */
+  readonly audiences: readonly string[]
+  /** Accepted values of `alg`. */
+  readonly signingAlgs: readonly string[]
+  /** How far `nbf` and `iat` may lie in the future. `exp` is taken as it stands. */
+  readonly clockSkewSeconds: number
+}
+
+/**
+ * Checks all that can be known without a key: algorithm, issuer, audience, times. It comes before
+ * the signature, so that only a token that would otherwise be good can make us ask the issuer for keys.
+ * @returns `exp`, seconds since the epoch
+ * @throws Refusal `token_algorithm`, `token_issuer`, `token_audience`, `token_claim`, `token_expired`,
+ *   `token_not_yet_valid`
+ */
+export function checkClaims(
+  token: ParsedToken,
+  options: ClaimsOptions,
+  nowSeconds: number,
+): number {
+  const { alg, claims } = token
+  if (!options.signingAlgs.includes(alg)) {
+    throw new Refusal('token_algorithm', `alg ${quoted(alg)} is not accepted`)
+  }
+  const issuer = claims.get('iss')
+  if (issuer !== options.issuerUrl) {
+    throw new Refusal('token_issuer', `iss ${quoted(issuer)} is not the configured issuer`)
+  }
+  checkAudience(claims.get('aud'), options.audiences)
+
+  const expiresAt = time(claims, 'exp')
+  if (expiresAt === undefined) throw new Refusal('token_claim', 'the claim exp is missing')
+  const latest = nowSeconds + options.clockSkewSeconds
+  const notBefore = time(claims, 'nbf')
+  const issuedAt = time(claims, 'iat')
+  if (nowSeconds >= expiresAt) throw new Refusal('token_expired')
+  if (notBefore !== undefined && notBefore > latest) {
+    throw new Refusal('token_not_yet_valid', 'nbf lies in the future')
+  }
+  if (issuedAt !== undefined && issuedAt > latest) {
+    throw new Refusal('token_not_yet_valid', 'iat lies in the future')
+  }
+  return expiresAt
+}
+
+/** RFC 7519 4.1.3. An array with anything but strings in it is no audience at all, whatever else it holds. */
+function checkAudience(claim: unknown, audiences: readonly string[]): void {
+  const named: readonly unknown[] = Array.isArray(claim) ? claim : [claim]
+  if (!named.every(name => typeof name === 'string')) {
+    throw new Refusal('token_audience', 'aud is missing, or neither a string nor strings')
+  }
+  if (!named.some(name => audiences.includes(name))) throw new Refusal('token_audience')
+}
+
+/** A NumericDate. JSON can write `1e400`, which is read as infinity: never expiring. */
+function time(claims: Claims, name: string): number | undefined {
+  if (!claims.has(name)) return undefined
+  const value = claims.get(name)
+  if (typeof value !== 'number' || !Number.isFinite(value)) {
+    throw new Refusal('token_claim', `the claim ${name} is not a finite number`)
+  }
+  return value
+}
+
+/** For the log: what a stranger wrote, bounded, with nothing in it that could break a line. */
+function quoted(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 200)) : `of type ${typeof value}`
+}

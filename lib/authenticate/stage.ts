@@ -1,0 +1,40 @@
+import type { RequestContext } from '../exchange.js'
+import type { Authenticated, Stages } from '../gateway.js'
+import { Refusal } from '../refusal.js'
+import type { Authenticator, Credential, Verdict } from './authenticator.js'
+import { findCredential } from './credential.js'
+
+export interface AuthenticateOptions {
+  readonly authenticator: Authenticator
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly now?: () => number
+}
+
+/** The stage that knows the caller or refuses the request. Without a promise where the verdict is known. */
+export function createAuthenticate({
+  authenticator,
+  now = Date.now,
+}: AuthenticateOptions): Stages['authenticate'] {
+  const admit = (
+    context: RequestContext,
+    { token }: Credential,
+    verdict: Verdict,
+  ): Authenticated => {
+    if (verdict.outcome === 'rejected') throw verdict.refusal
+    if (verdict.outcome === 'abstained') {
+      throw new Refusal('token_issuer', 'no authenticator knows the token')
+    }
+    const { identity, expiresAt } = verdict
+    // It can have been long in coming.
+    if (now() >= expiresAt * 1000) throw new Refusal('token_expired')
+    return { context, identity, token, expiresAt }
+  }
+
+  return context => {
+    const credential = findCredential(context.head)
+    const verdict = authenticator.authenticate(credential, context.signal)
+    return verdict instanceof Promise
+      ? verdict.then(known => admit(context, credential, known))
+      : admit(context, credential, verdict)
+  }
+}

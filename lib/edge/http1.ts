@@ -1,0 +1,94 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { HeaderList, RequestHead } from '../exchange.js'
+import { RequestBody } from './request-body.js'
+import { Departures, type EdgeClient } from './edge-client.js'
+
+/** A client that speaks HTTP/1.0 or 1.1. */
+export class Http1Client implements EdgeClient {
+  readonly body: RequestBody | undefined
+  started = false
+  readonly isMultiplexed = false
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #departures = new Departures()
+  #awaitsInvitation: boolean
+  #close = false
+
+  constructor(request: IncomingMessage, response: ServerResponse, head: RequestHead) {
+    this.#request = request
+    this.#response = response
+    this.body = head.hasBody ? new RequestBody(request) : undefined
+    this.#awaitsInvitation =
+      head.hasBody && head.protocol === 'HTTP/1.1' && request.headers.expect !== undefined
+    response.once('close', () => this.#departures.left(response.writableFinished))
+    // Reported by the listener that sees the connection; here it would only be uncaught.
+    response.on('error', ignore)
+    this.body?.on('error', ignore)
+  }
+
+  invite(): void {
+    if (!this.#awaitsInvitation) return
+    this.#awaitsInvitation = false
+    this.#response.writeContinue()
+  }
+
+  start(status: number, headers: HeaderList): void {
+    const list = headers.flat()
+    // What the client still sends cannot be told from its next request once it is not read to the end.
+    if (this.#close || this.#unread) list.push('Connection', 'close')
+    this.#response.writeHead(status, list)
+    this.started = true
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.#response.write(chunk)
+  }
+
+  flush(): void {
+    this.#response.flushHeaders()
+  }
+
+  end(): void {
+    if (this.body && this.#unread) this.body.discard(() => this.#response.end())
+    else this.#response.end()
+  }
+
+  abort(): void {
+    const { socket } = this.#request
+    // Where the end of the answer is the end of the connection, only a reset is no end.
+    if (socket instanceof Socket && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
+    else socket.destroy()
+  }
+
+  closeAfterwards(): void {
+    this.#close = true
+  }
+
+  onWritable(listener: () => void): void {
+    this.#response.on('drain', listener)
+  }
+
+  onGone(listener: () => void): void {
+    this.#departures.onGone(listener)
+  }
+
+  onAskedToEnd(listener: () => void): void {
+    this.#departures.onAskedToEnd(listener)
+  }
+
+  askToEnd(): void {
+    this.#departures.askToEnd()
+  }
+
+  get finished(): Promise<boolean> {
+    return this.#departures.finished
+  }
+
+  get #unread(): boolean {
+    return this.body !== undefined && !this.body.received
+  }
+}
+
+const ignore = (): void => undefined

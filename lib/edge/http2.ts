@@ -1,0 +1,93 @@
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { HeaderList, RequestHead } from '../exchange.js'
+import { Departures, type EdgeClient } from './edge-client.js'
+import { RequestBody } from './request-body.js'
+
+/** A client that speaks HTTP/2: one stream of its connection. */
+export class Http2Client implements EdgeClient {
+  readonly body: RequestBody | undefined
+  started = false
+  readonly isMultiplexed = true
+  readonly #stream: ServerHttp2Stream
+  readonly #departures = new Departures()
+  #awaitsInvitation: boolean
+  #close = false
+
+  constructor(stream: ServerHttp2Stream, head: RequestHead) {
+    this.#stream = stream
+    this.body = head.hasBody ? new RequestBody(stream) : undefined
+    this.#awaitsInvitation =
+      head.hasBody && head.headers.some(([name]) => name.toLowerCase() === 'expect')
+    stream.once('finish', () => this.#left())
+    stream.once('close', () => this.#departures.left(stream.writableFinished && !stream.aborted))
+    stream.on('error', ignore)
+    this.body?.on('error', ignore)
+  }
+
+  invite(): void {
+    if (!this.#awaitsInvitation || this.#stream.destroyed) return
+    this.#awaitsInvitation = false
+    this.#stream.additionalHeaders({ ':status': 100 })
+  }
+
+  start(status: number, headers: HeaderList): void {
+    const fields: OutgoingHttpHeaders = { ':status': status }
+    for (const [name, value] of headers) {
+      const lower = name.toLowerCase()
+      const before = fields[lower]
+      if (before === undefined) fields[lower] = value
+      else fields[lower] = [...(Array.isArray(before) ? before : [String(before)]), value]
+    }
+    this.#stream.respond(fields)
+    this.started = true
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.#stream.write(chunk)
+  }
+
+  /** HTTP/2 sends the head at once. */
+  flush(): void {}
+
+  end(): void {
+    this.#stream.end()
+  }
+
+  abort(): void {
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+  }
+
+  closeAfterwards(): void {
+    this.#close = true
+  }
+
+  onWritable(listener: () => void): void {
+    this.#stream.on('drain', listener)
+  }
+
+  onGone(listener: () => void): void {
+    this.#departures.onGone(listener)
+  }
+
+  onAskedToEnd(listener: () => void): void {
+    this.#departures.onAskedToEnd(listener)
+  }
+
+  askToEnd(): void {
+    this.#departures.askToEnd()
+  }
+
+  get finished(): Promise<boolean> {
+    return this.#departures.finished
+  }
+
+  #left(): void {
+    this.#departures.left(!this.#stream.aborted)
+    // Nobody reads the rest of the body: tell the client to stop (RFC 9113, 8.1).
+    if (this.body && !this.body.received) this.#stream.close(constants.NGHTTP2_NO_ERROR)
+    // GOAWAY: streams that are open go on, new ones need another connection.
+    if (this.#close) this.#stream.session?.close()
+  }
+}
+
+const ignore = (): void => undefined

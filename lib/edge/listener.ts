@@ -1,0 +1,347 @@
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http'
+import { performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { SecureVersion, TLSSocket } from 'node:tls'
+import { facts } from '../channels.js'
+import type { Client, Peer, RequestContext, RequestHead } from '../exchange.js'
+import type { Gateway } from '../gateway.js'
+import { Refusal } from '../refusal.js'
+import { requestInfo, type RequestInfo } from '../request-info.js'
+import type { ServingPair } from './certificate.js'
+import type { Drain } from './drain.js'
+import type { EdgeClient } from './edge-client.js'
+import { Http1Client } from './http1.js'
+import { Http2Client } from './http2.js'
+import type { PeerAddress } from './peer-address.js'
+import { refusalBytes, refuse } from './reply.js'
+import { auditId, maxHeaderBytes, maxHeaderLines, readHead } from './request-head.js'
+
+export interface ListenerOptions {
+  readonly address: string
+  /** 0 for any. */
+  readonly port: number
+  /** `undefined` for plain HTTP: TLS was ended in front. */
+  readonly tls: { readonly pair: ServingPair; readonly minVersion: SecureVersion } | undefined
+  readonly peerAddress: PeerAddress
+  readonly drain: Drain
+  /** How long a client may take to send a request's head. @default 10_000 ms */
+  readonly headTimeoutMs?: number
+  /** How long a connection may stay without a request. @default 90_000 ms, as kube-apiserver */
+  readonly idleTimeoutMs?: number
+}
+
+export interface Listener {
+  readonly address: string
+  readonly port: number
+  /** New connections are served with this pair; open ones go on. */
+  serveWith(pair: ServingPair): void
+  /** Tells clients that have no request open to connect elsewhere. */
+  closeIdle(): void
+  /** Ends every connection. */
+  close(): Promise<void>
+}
+
+/** Node's parser counts less than the whole block; the exact bound is kept by `readHead`. */
+const parserHeaderBytes = maxHeaderBytes + 64 * 1024
+
+/**
+ * Accepts connections, judges each request's head, and gives what is well-formed to the gateway. HTTP/1.1 and
+ * HTTP/2 by ALPN on one port; every limit on what a client may make us wait for or hold is set here.
+ */
+export async function startListener(gateway: Gateway, options: ListenerOptions): Promise<Listener> {
+  const { headTimeoutMs = 10_000, idleTimeoutMs = 90_000, drain, tls } = options
+  const http1Options = {
+    maxHeaderSize: parserHeaderBytes,
+    headersTimeout: headTimeoutMs,
+    // Bodies and answers take as long as they take: a watch has no end.
+    requestTimeout: 0,
+    keepAliveTimeout: idleTimeoutMs,
+    connectionsCheckingInterval: 1_000,
+    keepAlive: true,
+    noDelay: true,
+    insecureHTTPParser: false,
+    // Counted and refused by `readHead`, with an answer.
+    requireHostHeader: false,
+  }
+  const server =
+    tls === undefined
+      ? createHttpServer(http1Options)
+      : createHttpsServer({
+          ...http1Options,
+          ...tls.pair,
+          minVersion: tls.minVersion,
+          ALPNProtocols: ['h2', 'http/1.1'],
+          handshakeTimeout: headTimeoutMs,
+        })
+  // All header lines, so that they can be counted instead of being dropped.
+  server.maxHeadersCount = 0
+  const sessions = new Set<ServerHttp2Session>()
+  const exchanges = new ConnectionExchanges()
+
+  const serve = (
+    received: Parameters<typeof readHead>[0],
+    socket: Socket | TLSSocket | undefined,
+    clientFor: (head: RequestHead) => EdgeClient,
+    refused: (id: string, refusal: Refusal) => void,
+  ): void => {
+    const id = auditId(received.rawHeaders)
+    let head: RequestHead
+    try {
+      head = readHead(received)
+    } catch (error) {
+      const refusal = Refusal.from(error)
+      publishMalformed(id, socket, refusal)
+      refused(id, refusal)
+      return
+    }
+    const client = clientFor(head)
+    const context = new Received(id, head, client, {
+      address: options.peerAddress(socket?.remoteAddress, head.headers),
+      encrypted: tls !== undefined,
+    })
+    const leave = drain.enter({ info: context.info, client })
+    const left = socket === undefined ? undefined : exchanges.enter(socket, client)
+    // The gateway answers every failure itself; what is thrown here is a fault in doing so.
+    void gateway(context, client)
+      .catch(() => client.abort())
+      .finally(() => {
+        leave()
+        left?.()
+      })
+  }
+
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    serve(
+      {
+        protocol: `HTTP/${request.httpVersion}`,
+        method: request.method ?? '',
+        target: request.url ?? '',
+        rawHeaders: request.rawHeaders,
+      },
+      request.socket,
+      head => new Http1Client(request, response, head),
+      (id, refusal) => {
+        response.on('error', ignore)
+        request.on('error', ignore)
+        void refuse(id, refusal, new Http1Client(request, response, unreadable))
+      },
+    )
+  }
+  server.on('request', onRequest)
+  server.on('checkContinue', onRequest)
+  server.on('checkExpectation', onRequest)
+  server.on('upgrade', onDetached)
+  server.on('connect', onDetached)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const refusal = refusalForParser(error)
+    if (!refusal || !socket.writable || !exchanges.mayInterrupt(socket)) {
+      socket.destroy()
+      return
+    }
+    const id = auditId([])
+    publishMalformed(id, socket, refusal)
+    endWith(socket, refusalBytes(id, refusal))
+  })
+
+  const onStream = (
+    stream: ServerHttp2Stream,
+    rawHeaders: readonly string[],
+    bodyFollows: boolean,
+  ): void => {
+    if (stream.destroyed) return
+    serve(
+      {
+        protocol: 'HTTP/2.0',
+        method: pseudo(rawHeaders, ':method'),
+        target: pseudo(rawHeaders, ':path'),
+        rawHeaders,
+        bodyFollows,
+      },
+      stream.session?.socket,
+      head => new Http2Client(stream, head),
+      (id, refusal) => void refuse(id, refusal, new Http2Client(stream, unreadable)),
+    )
+  }
+  const serveHttp2 = (socket: TLSSocket): void => {
+    const session = performServerHandshake(socket, {
+      maxHeaderListPairs: 2 * maxHeaderLines,
+      maxSendHeaderBlockLength: 2 * maxHeaderBytes,
+      settings: { maxConcurrentStreams: 250, maxHeaderListSize: maxHeaderBytes },
+    })
+    sessions.add(session)
+    let open = 0
+    session.on('close', () => sessions.delete(session))
+    session.on('error', ignore)
+    session.on('frameError', ignore)
+    // A stream may be silent as long as it likes; a connection without one may not.
+    session.setTimeout(headTimeoutMs, () => {
+      if (open === 0) session.close()
+    })
+    session.on(
+      'stream',
+      (stream: ServerHttp2Stream, _headers: unknown, flags: number, rawHeaders: string[]) => {
+        open += 1
+        session.setTimeout(idleTimeoutMs)
+        stream.once('close', () => (open -= 1))
+        const endStream = 0x1
+        onStream(stream, rawHeaders, (flags & endStream) === 0)
+      },
+    )
+  }
+  if (tls !== undefined) splitByProtocol(server as HttpsServer, serveHttp2)
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.address, resolve)
+  })
+  server.on('error', error =>
+    facts.notice.publish({
+      level: 'error',
+      msg: 'listener failed',
+      fields: { error: error.message },
+    }),
+  )
+  const { address, port } = server.address() as AddressInfo
+  return {
+    address,
+    port,
+    serveWith(pair) {
+      if (tls !== undefined)
+        (server as HttpsServer).setSecureContext({ ...pair, minVersion: tls.minVersion })
+    },
+    closeIdle() {
+      server.closeIdleConnections()
+      for (const session of sessions) session.close()
+    },
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+        for (const session of sessions) session.destroy()
+      }),
+  }
+}
+
+/** Gives connections whose client chose HTTP/2 to their own server, the others to Node's HTTP/1 one. */
+function splitByProtocol(server: HttpsServer, serveHttp2: (socket: TLSSocket) => void): void {
+  const listeners = server.rawListeners('secureConnection')
+  if (listeners.length !== 1)
+    throw new TypeError('https.Server has changed: it serves HTTP/1 otherwise')
+  const serveHttp1 = listeners[0] as (socket: TLSSocket) => void
+  server.removeAllListeners('secureConnection')
+  server.on('secureConnection', socket => {
+    if (socket.alpnProtocol === 'h2') serveHttp2(socket)
+    else serveHttp1.call(server, socket)
+  })
+}
+
+/** A request whose head is well-formed. */
+class Received implements RequestContext {
+  readonly id: string
+  readonly receivedAt = performance.now()
+  readonly head: RequestHead
+  readonly info: RequestInfo
+  readonly peer: Peer
+  readonly #client: Client
+  #signal: AbortSignal | undefined
+
+  constructor(id: string, head: RequestHead, client: Client, peer: Peer) {
+    this.id = id
+    this.head = head
+    this.info = requestInfo(head.method, head.target)
+    this.peer = peer
+    this.#client = client
+  }
+
+  /** Made when somebody asks: most requests wait for nothing. */
+  get signal(): AbortSignal {
+    if (this.#signal === undefined) {
+      const controller = new AbortController()
+      this.#signal = controller.signal
+      this.#client.onGone(() => controller.abort(new Refusal('client_gone')))
+    }
+    return this.#signal
+  }
+}
+
+/** Which exchanges are open on an HTTP/1 connection. */
+class ConnectionExchanges {
+  readonly #open = new WeakMap<Duplex, Set<Client>>()
+
+  enter(socket: Duplex, client: Client): () => void {
+    let clients = this.#open.get(socket)
+    if (!clients) {
+      clients = new Set()
+      this.#open.set(socket, clients)
+    }
+    clients.add(client)
+    return () => clients.delete(client)
+  }
+
+  /** Whether an answer written straight to the connection cannot land inside, or in place of, another's. */
+  mayInterrupt(socket: Duplex): boolean {
+    const clients = [...(this.#open.get(socket) ?? [])]
+    return clients.length <= 1 && clients.every(client => !client.started)
+  }
+}
+
+/** Requests whose connection Node's parser has let go of. */
+function onDetached(request: IncomingMessage, socket: Duplex): void {
+  const id = auditId(request.rawHeaders)
+  let refusal = new Refusal('upgrade_unsupported')
+  try {
+    readHead({
+      protocol: `HTTP/${request.httpVersion}`,
+      method: request.method ?? '',
+      target: request.url ?? '',
+      rawHeaders: request.rawHeaders,
+    })
+  } catch (error) {
+    refusal = Refusal.from(error)
+  }
+  publishMalformed(id, request.socket, refusal)
+  endWith(socket, refusalBytes(id, refusal))
+}
+
+function refusalForParser(error: NodeJS.ErrnoException): Refusal | undefined {
+  const { code = '' } = error
+  if (code === 'HPE_HEADER_OVERFLOW') return new Refusal('headers_too_large', 'too many bytes')
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new Refusal('request_timeout')
+  return code.startsWith('HPE_') ? new Refusal('request_malformed', code) : undefined
+}
+
+function publishMalformed(id: string, socket: Duplex | undefined, refusal: Refusal): void {
+  const address =
+    socket && 'remoteAddress' in socket && typeof socket.remoteAddress === 'string'
+      ? socket.remoteAddress
+      : 'unknown'
+  facts.malformed.publish({ id, address, refusal })
+}
+
+/** The last bytes of a connection. */
+function endWith(socket: Duplex, bytes: Buffer): void {
+  socket.on('error', ignore)
+  socket.end(bytes, () => socket.destroy())
+}
+
+function pseudo(rawHeaders: readonly string[], name: string): string {
+  const at = rawHeaders.indexOf(name)
+  return at < 0 || at % 2 === 1 ? '' : (rawHeaders[at + 1] ?? '')
+}
+
+/** A head of which nothing is believed. */
+const unreadable: RequestHead = {
+  protocol: 'HTTP/1.1',
+  method: '',
+  target: '',
+  headers: [],
+  hasBody: false,
+}
+
+const ignore = (): void => undefined

@@ -1,0 +1,192 @@
+import { STATUS_CODES } from 'node:http'
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { facts, type Exchange, type StreamKind } from '../channels.js'
+import type { RefusalCode } from '../refusal.js'
+
+export interface Metrics {
+  readonly contentType: string
+  /** What `/metrics` answers, in Prometheus' text format. */
+  text(): Promise<string>
+  /** Stops listening and forgets everything. */
+  close(): void
+}
+
+/**
+ * Counts what happens in this process, from now on. No client can make it remember without bound:
+ * every label whose value a client or the API server could choose is cut to a closed set.
+ */
+export function createMetrics(): Metrics {
+  const registers = [new Registry()]
+  const [registry] = registers as [Registry]
+
+  const requests = new Counter({
+    name: 'gateway_requests_total',
+    help: 'Requests that are over, by status sent (0: the client left before), verb and decision.',
+    labelNames: ['code', 'verb', 'decision'],
+    registers,
+  })
+  const duration = new Histogram({
+    name: 'gateway_request_duration_seconds',
+    help: 'Time from head to end of a request, long-running ones left out.',
+    labelNames: ['verb'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    registers,
+  })
+  const refusals = new Counter({
+    name: 'gateway_refusals_total',
+    help: 'Requests that the gateway itself answered with a refusal, by reason.',
+    labelNames: ['reason'],
+    registers,
+  })
+  const streams = new Gauge({
+    name: 'gateway_open_streams',
+    help: 'Long-running requests under way, by kind.',
+    labelNames: ['kind'],
+    registers,
+  })
+  const tokens = new Counter({
+    name: 'gateway_token_cache_total',
+    help: 'Tokens looked up: known (hit), verified (miss), or verified for another request (shared).',
+    labelNames: ['result'],
+    registers,
+  })
+  const fetches = new Counter({
+    name: 'gateway_jwks_fetches_total',
+    help: 'Fetches of signing keys, by issuer and result.',
+    labelNames: ['issuer', 'result'],
+    registers,
+  })
+  const ready = new Gauge({
+    name: 'gateway_issuer_ready',
+    help: 'Whether tokens of the issuer can be verified.',
+    labelNames: ['issuer'],
+    registers,
+  })
+  const reloads = new Counter({
+    name: 'gateway_config_reloads_total',
+    help: 'Files that changed and were taken up (ok) or could not be (error).',
+    labelNames: ['result'],
+    registers,
+  })
+  const privileged = new Gauge({
+    name: 'gateway_privileged_mode',
+    help: 'Whether requests are forwarded with a credential that may impersonate anybody.',
+    registers,
+  })
+  const impersonation = new Counter({
+    name: 'gateway_client_impersonation_total',
+    help: 'Requests with Impersonate-* of the client, by what happened to them.',
+    labelNames: ['action'],
+    registers,
+  })
+  collectDefaultMetrics({ register: registry })
+
+  for (const result of ['hit', 'miss', 'shared']) tokens.inc({ result }, 0)
+  for (const result of ['ok', 'error']) reloads.inc({ result }, 0)
+  for (const action of ['stripped', 'rejected']) impersonation.inc({ action }, 0)
+  for (const reason of Object.keys(reasons)) refusals.inc({ reason }, 0)
+  for (const kind of Object.keys(kinds)) streams.set({ kind }, 0)
+
+  const over = ({ context, grant, refusal, outcome, endedAt }: Exchange): void => {
+    const verb = verbs.has(context.info.verb) ? context.info.verb : 'other'
+    requests.inc({ code: codeOf(outcome.status), verb, decision: grant?.decision ?? 'refused' })
+    if (refusal) refusals.inc({ reason: refusal.code })
+    if (context.info.longRunning === undefined) {
+      duration.observe({ verb }, (endedAt - context.receivedAt) / 1000)
+    }
+  }
+  const seen = new Set<string>()
+  const fetched = ({ issuer, result }: { issuer: string; result: string }): void => {
+    if (!seen.has(issuer)) {
+      seen.add(issuer)
+      for (const each of ['ok', 'error']) fetches.inc({ issuer, result: each }, 0)
+    }
+    fetches.inc({ issuer, result })
+  }
+
+  const subscriptions = [
+    facts.exchange.subscribe(over),
+    facts.malformed.subscribe(({ refusal }) => {
+      requests.inc({ code: codeOf(refusal.status), verb: 'other', decision: 'refused' })
+      refusals.inc({ reason: refusal.code })
+    }),
+    facts.token.subscribe(({ result }) => tokens.inc({ result })),
+    facts.keysFetched.subscribe(fetched),
+    facts.issuerReady.subscribe(fact => ready.set({ issuer: fact.issuer }, fact.ready ? 1 : 0)),
+    facts.reload.subscribe(({ result }) => reloads.inc({ result })),
+    facts.clientImpersonation.subscribe(({ action }) => impersonation.inc({ action })),
+    facts.stream.subscribe(({ kind, change }) => streams.inc({ kind }, change)),
+    facts.privileged.subscribe(fact => privileged.set(fact.privileged ? 1 : 0)),
+  ]
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    close: () => {
+      for (const unsubscribe of subscriptions) unsubscribe()
+      registry.clear()
+    },
+  }
+}
+
+/** The verbs of resources, and the methods of other paths. */
+const verbs: ReadonlySet<string> = new Set(
+  'get list watch create update patch delete deletecollection proxy head post put options'.split(
+    ' ',
+  ),
+)
+
+/** An API server may answer with any three digits; those with a name keep them. */
+function codeOf(status: number): string {
+  return status === 0 || status === 499 || status in STATUS_CODES ? String(status) : 'other'
+}
+
+const kinds: Readonly<Record<StreamKind, true>> = {
+  watch: true,
+  log: true,
+  exec: true,
+  attach: true,
+  portforward: true,
+  proxy: true,
+}
+
+/** All there are: an alert on a reason must not wait for its first time. */
+const reasons: Readonly<Record<RefusalCode, true>> = {
+  request_malformed: true,
+  request_framing: true,
+  request_target: true,
+  request_authority: true,
+  credential_ambiguous: true,
+  upgrade_protocol: true,
+  upgrade_body: true,
+  upgrade_unsupported: true,
+  method_not_allowed: true,
+  request_timeout: true,
+  expectation_failed: true,
+  headers_too_large: true,
+  credential_missing: true,
+  credential_malformed: true,
+  token_malformed: true,
+  token_type: true,
+  token_algorithm: true,
+  token_issuer: true,
+  token_audience: true,
+  token_expired: true,
+  token_not_yet_valid: true,
+  token_key: true,
+  token_signature: true,
+  token_claim: true,
+  identity_unusable: true,
+  identity_reserved: true,
+  impersonation_refused: true,
+  too_many_groups: true,
+  issuer_unavailable: true,
+  keys_unavailable: true,
+  draining: true,
+  upstream_unreachable: true,
+  upstream_malformed: true,
+  upstream_credential: true,
+  upstream_timeout: true,
+  client_gone: true,
+  invariant: true,
+  internal: true,
+}

@@ -1,0 +1,144 @@
+import { contentOf, readFromDisk, type ReadFile } from './files.js'
+import type { GivenFlags } from './flags.js'
+import { resolveIssuer, type IssuerSettings } from './issuer.js'
+import { resolveListening, type AdminSettings, type ListenSettings } from './listening.js'
+import { readValues, type Values } from './values.js'
+
+/** Everything `serve` needs to know, checked and frozen. */
+export interface ServeSettings {
+  readonly listen: ListenSettings
+  readonly admin: AdminSettings
+  readonly issuer: IssuerSettings
+  /** Without a kubeconfig: the cluster that the gateway runs in. */
+  readonly cluster: { readonly kubeconfig?: string; readonly context?: string }
+  readonly credentialMode: CredentialMode
+  readonly clientImpersonation: 'strip' | 'reject'
+  /** `system:` names that a token may carry. */
+  readonly reserved: { readonly users: ReadonlySet<string>; readonly groups: ReadonlySet<string> }
+  readonly maxGroups: number
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+  readonly shutdownGracePeriodMs: number
+}
+
+export type CredentialMode =
+  | { readonly kind: 'gateway' }
+  | { readonly kind: 'caller'; readonly impersonation: 'auto' | 'always' | 'never' }
+
+/** What of the surroundings is looked at. */
+export interface World {
+  /** @default process.env */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** @default reads the file system */
+  readonly readFile?: ReadFile
+}
+
+export type Resolution =
+  | { readonly settings: ServeSettings }
+  /** One line each. */
+  | { readonly faults: readonly string[] }
+
+/**
+ * Makes settings out of what was given, or says everything that is wrong with it. Nothing is kept half:
+ * with one fault there are no settings. Kubeconfig and in-cluster files are only looked for here; what
+ * is in them is judged by who connects with them.
+ */
+export function resolveServe(given: GivenFlags, world: World = {}): Resolution {
+  const readFile = world.readFile ?? readFromDisk
+  const values = readValues(given)
+  const settings: ServeSettings = {
+    ...resolveListening(values, readFile),
+    issuer: resolveIssuer(values, readFile),
+    cluster: resolveCluster(values, world.env ?? process.env, readFile),
+    credentialMode: resolveCredentialMode(values),
+    clientImpersonation: resolveClientImpersonation(values, given),
+    reserved: {
+      users: resolveReserved(values, 'allow-reserved-users'),
+      groups: resolveReserved(values, 'allow-reserved-groups'),
+    },
+    maxGroups: values.number('max-groups', 1) ?? 1,
+    logLevel: values.choice('log-level') ?? 'info',
+    shutdownGracePeriodMs: values.milliseconds('shutdown-grace-period', dayMs) ?? 0,
+  }
+  return values.faults.length > 0
+    ? { faults: [...new Set(values.faults)] }
+    : { settings: freeze(settings) }
+}
+
+/** A timer of over 24.8 days would fire at once. */
+const dayMs = 24 * 3_600_000
+
+function resolveCluster(
+  values: Values,
+  env: NonNullable<World['env']>,
+  readFile: ReadFile,
+): ServeSettings['cluster'] {
+  const kubeconfig = values.text('kubeconfig')
+  const context = values.text('context')
+  contentOf(values, 'kubeconfig', readFile)
+  if (kubeconfig === undefined) {
+    if (context !== undefined) values.fault('context', 'needs --kubeconfig', context)
+    const missing = ['KUBERNETES_SERVICE_HOST', 'KUBERNETES_SERVICE_PORT'].filter(
+      name => (env[name] ?? '') === '',
+    )
+    if (missing.length > 0) {
+      values.fault('kubeconfig', `is required outside a cluster (${missing.join(', ')} not set)`)
+    }
+  }
+  return {
+    ...(kubeconfig !== undefined && { kubeconfig }),
+    ...(context !== undefined && { context }),
+  }
+}
+
+function resolveCredentialMode(values: Values): CredentialMode {
+  const impersonation = values.choice('impersonation')
+  const disabled = values.switched('disable-impersonation')
+  if (values.switched('unsafe-use-service-account-token')) {
+    const says =
+      "applies to the caller's token only; with --unsafe-use-service-account-token leave it out"
+    if (impersonation !== undefined && impersonation !== 'auto') {
+      values.fault('impersonation', says, impersonation)
+    }
+    if (disabled) values.fault('disable-impersonation', says)
+    return { kind: 'gateway' }
+  }
+  if (disabled && values.given('impersonation') && impersonation !== 'never') {
+    values.fault(
+      'disable-impersonation',
+      `contradicts --impersonation=${impersonation ?? ''}; give one of them`,
+    )
+  }
+  return { kind: 'caller', impersonation: disabled ? 'never' : (impersonation ?? 'auto') }
+}
+
+function resolveClientImpersonation(values: Values, given: GivenFlags): 'strip' | 'reject' {
+  const name = 'client-impersonation'
+  if (given.get(name)?.values[0] === 'authorize') {
+    values.fault(name, 'is not built yet; use strip or reject', 'authorize')
+    return 'reject'
+  }
+  return values.choice(name) ?? 'reject'
+}
+
+function resolveReserved(
+  values: Values,
+  name: 'allow-reserved-users' | 'allow-reserved-groups',
+): ReadonlySet<string> {
+  const names = values.list(name)
+  for (const entry of names) {
+    if (!entry.startsWith('system:')) {
+      const says = 'has no effect: only names that begin with "system:" are reserved; take it out'
+      values.fault(name, says, entry)
+    }
+  }
+  return new Set(names)
+}
+
+/** Freezes plain objects and arrays all the way down; maps and sets are read-only by their type. */
+function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const inner of Object.values(value)) freeze(inner)
+  }
+  return value
+}

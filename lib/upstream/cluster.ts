@@ -1,0 +1,285 @@
+import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { KubeConfig } from '@kubernetes/client-node'
+import { Pool, type Dispatcher } from 'undici'
+import { facts } from '../channels.js'
+import { Secret } from '../secret.js'
+import { credentialOf, serviceAccount, type CredentialSource, type Proof } from './credential.js'
+import type { GatewayCredential } from './headers.js'
+
+export interface ClusterOptions {
+  /** Path of a kubeconfig; without it, the cluster that this process runs in. */
+  readonly kubeconfig?: string
+  /** @default the kubeconfig's current context */
+  readonly context?: string
+  /** Whether the kubeconfig user's (or service account's) credential is used. Without it, it is never read. */
+  readonly useOwnCredential: boolean
+  /** How often kubeconfig, CA and credential are looked at. @default 10_000 ms */
+  readonly intervalMs?: number
+  /** @default process.env */
+  readonly env?: NodeJS.ProcessEnv
+}
+
+/** The API server: where it is, how it is trusted, and with what we come. */
+export interface Cluster {
+  /** Where requests go now: an origin, and the path that the kubeconfig puts before every target. */
+  readonly url: string
+  readonly basePath: string
+  /** Connections for ordinary requests, or for long-running ones, which keep theirs to themselves. */
+  dispatcher(use: 'request' | 'stream'): Dispatcher
+  /** The gateway's own credential; `undefined` when it is not to be used. */
+  readonly credential: GatewayCredential | undefined
+  /**
+   * The API server refused this credential: reads it anew, for all who ask at once, and at most every
+   * 5 s. True when another try is worth it.
+   */
+  renew(refused: GatewayCredential | undefined): Promise<boolean>
+  /** Looks at the files now. Never rejects. */
+  refresh(): Promise<void>
+  close(): Promise<void>
+}
+
+/** A cluster that cannot be used as configured; the message says what to change. */
+export class ClusterFault extends Error {
+  override readonly name = 'ClusterFault'
+}
+
+interface Target {
+  readonly url: URL
+  readonly ca: string | undefined
+  readonly serverName: string | undefined
+  readonly verify: boolean
+  readonly source: CredentialSource | undefined
+}
+
+interface Connection {
+  readonly fingerprint: string
+  readonly requests: Pool
+  readonly streams: Pool
+}
+
+const renewAtMostEveryMs = 5_000
+
+/**
+ * Finds the API server and keeps its address, CA and credential current: files that change are live at the next
+ * look, and a broken one keeps the last good.
+ * @throws ClusterFault
+ */
+export async function openCluster(options: ClusterOptions): Promise<Cluster> {
+  let target = findTarget(options)
+  let proof = await target.source?.load(false)
+  if (options.useOwnCredential && proof === undefined) {
+    throw new ClusterFault(
+      'the kubeconfig user has no credential: --unsafe-use-service-account-token needs a token, tokenFile, exec or client certificate',
+    )
+  }
+  let connection = connect(target, proof)
+  let credential = proof && spokenAs(proof)
+  let complaint: string | undefined
+  let looking: Promise<void> | undefined
+  let lastRenewal = -Infinity
+  const retired = new Set<Promise<unknown>>()
+
+  const look = async (force: boolean): Promise<void> => {
+    try {
+      const nextTarget = findTarget(options, target)
+      const nextProof = await nextTarget.source?.load(force)
+      if (options.useOwnCredential && nextProof === undefined) {
+        throw new ClusterFault('the kubeconfig user has no credential')
+      }
+      const changed =
+        nextTarget.url.href !== target.url.href ||
+        fingerprint(nextTarget, nextProof) !== connection.fingerprint
+      if (changed) {
+        retire(connection)
+        connection = connect(nextTarget, nextProof)
+      }
+      target = nextTarget
+      const renewed = nextProof?.authorization !== proof?.authorization
+      proof = nextProof
+      if (renewed || changed) {
+        credential = proof && spokenAs(proof)
+        facts.reload.publish({ result: 'ok' })
+        facts.notice.publish({
+          level: 'info',
+          msg: changed ? 'API server connection reloaded' : 'own credential reloaded',
+        })
+      }
+      complaint = undefined
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      if (why === complaint) return
+      complaint = why
+      facts.reload.publish({ result: 'error' })
+      facts.notice.publish({
+        level: 'error',
+        msg: 'cluster configuration cannot be used, the last good one stays in force',
+        fields: { error: why },
+      })
+    }
+  }
+
+  const retire = (old: Connection): void => {
+    for (const pool of [old.requests, old.streams]) {
+      const gone = pool.close().catch(() => undefined)
+      retired.add(gone)
+      void gone.then(() => retired.delete(gone))
+    }
+  }
+
+  const refresh = (force = false): Promise<void> =>
+    (looking ??= look(force).finally(() => (looking = undefined)))
+  const timer = setInterval(() => void refresh(), options.intervalMs ?? 10_000)
+  timer.unref()
+
+  return {
+    get url() {
+      return target.url.origin
+    },
+    get basePath() {
+      return basePath(target.url)
+    },
+    get credential() {
+      return credential
+    },
+    dispatcher: use => (use === 'stream' ? connection.streams : connection.requests),
+    async renew(refused) {
+      if (credential !== refused) return true
+      if (performance.now() - lastRenewal < renewAtMostEveryMs) return false
+      lastRenewal = performance.now()
+      await looking
+      await refresh(true)
+      return true
+    },
+    refresh: () => refresh(),
+    async close() {
+      clearInterval(timer)
+      await Promise.all([connection.requests.destroy(), connection.streams.destroy()])
+    },
+  }
+}
+
+const basePath = (url: URL): string => url.pathname.replace(/\/+$/, '')
+
+const spokenAs = (proof: Proof): GatewayCredential =>
+  Object.freeze({
+    authorization:
+      proof.authorization === undefined
+        ? undefined
+        : new Secret(proof.authorization, 'credential of the gateway'),
+  })
+
+function connect(target: Target, proof: Proof | undefined): Connection {
+  const open = (): Pool =>
+    new Pool(target.url.origin, {
+      pipelining: 1,
+      bodyTimeout: 0,
+      headersTimeout: 0,
+      keepAliveTimeout: 60_000,
+      maxHeaderSize: 256 * 1024,
+      connect: {
+        timeout: 10_000,
+        rejectUnauthorized: target.verify,
+        ...(target.ca !== undefined && { ca: target.ca }),
+        ...(target.serverName !== undefined && { servername: target.serverName }),
+        ...(proof?.cert !== undefined && { cert: proof.cert }),
+        ...(proof?.key !== undefined && { key: proof.key }),
+      },
+    })
+  return { fingerprint: fingerprint(target, proof), requests: open(), streams: open() }
+}
+
+/** What a connection was opened with; another one is needed when it changes. */
+const fingerprint = ({ url, ca, serverName, verify }: Target, proof: Proof | undefined): string =>
+  JSON.stringify([url.origin, ca, serverName, verify, proof?.cert, proof?.key])
+
+function findTarget(options: ClusterOptions, last?: Target): Target {
+  return options.kubeconfig === undefined
+    ? inCluster(options, last)
+    : fromKubeconfig(options.kubeconfig, options, last)
+}
+
+function inCluster({ useOwnCredential, env = process.env }: ClusterOptions, last?: Target): Target {
+  const host = env['KUBERNETES_SERVICE_HOST']
+  const port = env['KUBERNETES_SERVICE_PORT']
+  if (host === undefined || port === undefined) {
+    throw new ClusterFault('no API server: give --kubeconfig, or run inside a cluster')
+  }
+  return {
+    url: serverUrl(`https://${host.includes(':') ? `[${host}]` : host}:${port}`),
+    ca: readText('/var/run/secrets/kubernetes.io/serviceaccount/ca.crt', 'the cluster CA'),
+    serverName: undefined,
+    verify: true,
+    source: useOwnCredential ? (last?.source ?? serviceAccount()) : undefined,
+  }
+}
+
+function fromKubeconfig(
+  path: string,
+  { context, useOwnCredential }: ClusterOptions,
+  last?: Target,
+): Target {
+  const text = readText(path, '--kubeconfig')
+  const config = new KubeConfig()
+  try {
+    config.loadFromString(text)
+    config.makePathsAbsolute(dirname(path))
+  } catch (error) {
+    throw new ClusterFault(`--kubeconfig ${path} is not a kubeconfig: ${said(error)}`)
+  }
+  if (context !== undefined) config.setCurrentContext(context)
+  const current = config.getContextObject(config.getCurrentContext())
+  if (!current) {
+    throw new ClusterFault(
+      `--kubeconfig ${path} has no context "${config.getCurrentContext()}"; it has ${
+        config
+          .getContexts()
+          .map(({ name }) => `"${name}"`)
+          .join(', ') || 'none'
+      }`,
+    )
+  }
+  const cluster = config.getCluster(current.cluster)
+  if (!cluster) throw new ClusterFault(`--kubeconfig ${path} has no cluster "${current.cluster}"`)
+  if (cluster.proxyUrl !== undefined) {
+    throw new ClusterFault(`cluster "${cluster.name}" has a proxy-url, which is not supported`)
+  }
+  return {
+    url: serverUrl(cluster.server),
+    ca:
+      cluster.caData !== undefined
+        ? Buffer.from(cluster.caData, 'base64').toString('utf8')
+        : cluster.caFile !== undefined
+          ? readText(cluster.caFile, `the CA of cluster "${cluster.name}"`)
+          : undefined,
+    serverName: cluster.tlsServerName,
+    verify: !cluster.skipTLSVerify,
+    source: useOwnCredential
+      ? credentialOf({ text, path, user: current.user, cluster }, last?.source)
+      : undefined,
+  }
+}
+
+function serverUrl(server: string): URL {
+  const url = URL.canParse(server) ? new URL(server) : undefined
+  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/
+  if (!url || url.search !== '' || url.hash !== '' || url.username !== '') {
+    throw new ClusterFault(`the API server's address "${server}" is not a URL of scheme and host`)
+  }
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback.test(url.hostname))) {
+    throw new ClusterFault(
+      `the API server's address "${server}" must be https: credentials go over it`,
+    )
+  }
+  return url
+}
+
+function readText(path: string, what: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new ClusterFault(`${what} cannot be read: ${said(error)}`)
+  }
+}
+
+const said = (error: unknown): string => (error instanceof Error ? error.message : String(error))
