@@ -44,18 +44,21 @@ export interface Granted extends Authenticated {
   readonly stripped: boolean
 }
 
-export interface Stages {
+export interface Stages<C extends Client = Client> {
   authenticate(context: RequestContext): Promise<Authenticated> | Authenticated
   authorize(context: Authenticated): Promise<Granted> | Granted
   /** Throws only while nothing was sent to the client; afterwards a failure is part of the outcome. */
-  carry(context: Granted, client: Client): Promise<Outcome>
-  refuse(context: RequestContext, refusal: Refusal, client: Client): Promise<Outcome>
+  carry(context: Granted, client: C): Promise<Outcome>
+  refuse(context: RequestContext, refusal: Refusal, client: C): Promise<Outcome>
 }
 
-export type Gateway = (context: RequestContext, client: Client) => Promise<void>
+export type Gateway<C extends Client = Client> = (
+  context: RequestContext,
+  client: C,
+) => Promise<void>
 
 /** The whole life of a request, top to bottom. */
-export function createGateway(stages: Stages): Gateway {
+export function createGateway<C extends Client>(stages: Stages<C>): Gateway<C> {
   return async (context, client) => {
     let known: Authenticated | undefined
     let granted: Granted | undefined

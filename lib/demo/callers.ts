@@ -37,9 +37,12 @@ export function identify(
   const asked = impersonation(headers)
   if (asked === undefined) return caller
 
-  const check = (resource: string, name: string, more: { namespace?: string; subresource?: string }) => {
-    const group =
-      resource === 'uids' || resource === 'userextras' ? 'authentication.k8s.io' : ''
+  const check = (
+    resource: string,
+    name: string,
+    more: { namespace?: string; subresource?: string },
+  ) => {
+    const group = resource === 'uids' || resource === 'userextras' ? 'authentication.k8s.io' : ''
     authorize(rules, caller, {
       verb: 'impersonate',
       group,

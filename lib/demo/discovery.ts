@@ -62,7 +62,6 @@ export interface Described {
 
 /** The answer to a discovery path; `undefined` for any other path. */
 export function discovery(path: string, accept: string | undefined): Described | undefined {
-  const plain = (body: object): Described => ({ type: 'application/json', body })
   const version = aggregatedType.test(accept ?? '')
     ? aggregatedVersion.exec(accept ?? '')?.[1]
     : undefined
@@ -82,7 +81,8 @@ export function discovery(path: string, accept: string | undefined): Described |
         if (path === `/apis/${group.group}`) {
           return plain({ kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(group) })
         }
-        if (path === `/apis/${group.group}/v1`) return plain(resourceList(group, `${group.group}/v1`))
+        if (path === `/apis/${group.group}/v1`)
+          return plain(resourceList(group, `${group.group}/v1`))
       }
       return undefined
   }
@@ -99,6 +99,10 @@ const serverVersion = {
   goVersion: 'none',
   compiler: 'none',
   platform: 'none/none',
+}
+
+function plain(body: object): Described {
+  return { type: 'application/json', body }
 }
 
 function aggregated(groups: readonly Group[], version: string): Described {

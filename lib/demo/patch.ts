@@ -75,7 +75,11 @@ function step(document: unknown, operation: unknown): unknown {
       return edited(document, path, op, undefined)
     case 'test':
       if (JSON.stringify(read(document, path)) === JSON.stringify(value)) return document
-      throw new ApiError(422, 'Invalid', 'the server rejected our request due to an error in our request')
+      throw new ApiError(
+        422,
+        'Invalid',
+        'the server rejected our request due to an error in our request',
+      )
     case 'copy':
       return edited(document, path, 'add', read(document, pointer(operation['from'])))
     case 'move': {
@@ -84,13 +88,20 @@ function step(document: unknown, operation: unknown): unknown {
       return edited(edited(document, from, 'remove', undefined), path, 'add', moved)
     }
     default:
-      throw ApiError.badRequest(`unexpected kind of operation in a JSON patch: ${JSON.stringify(op)}`)
+      throw ApiError.badRequest(
+        `unexpected kind of operation in a JSON patch: ${JSON.stringify(op)}`,
+      )
   }
 }
 
 type Edit = 'add' | 'replace' | 'remove'
 
-function edited(target: unknown, [field, ...rest]: readonly string[], edit: Edit, value: unknown): unknown {
+function edited(
+  target: unknown,
+  [field, ...rest]: readonly string[],
+  edit: Edit,
+  value: unknown,
+): unknown {
   if (field === undefined) return value
   if (Array.isArray(target)) {
     const copy: unknown[] = [...target]
@@ -128,7 +139,11 @@ function pointer(path: unknown): string[] {
 }
 
 function missing(field: string): ApiError {
-  return new ApiError(422, 'Invalid', `the patch names a path that does not exist: ${JSON.stringify(field)}`)
+  return new ApiError(
+    422,
+    'Invalid',
+    `the patch names a path that does not exist: ${JSON.stringify(field)}`,
+  )
 }
 
 function without(value: Json, field: string): Json {

@@ -67,7 +67,16 @@ export const demoRules: readonly Rule[] = [
   {
     groups: ['system:authenticated'],
     verbs: ['get'],
-    paths: ['/api', '/api/*', '/apis', '/apis/*', '/openapi', '/openapi/*', '/version', '/version/'],
+    paths: [
+      '/api',
+      '/api/*',
+      '/apis',
+      '/apis/*',
+      '/openapi',
+      '/openapi/*',
+      '/version',
+      '/version/',
+    ],
   },
   {
     groups: ['system:authenticated', 'system:unauthenticated'],
@@ -113,7 +122,8 @@ function covers(rule: Rule, asked: Attributes): boolean {
   if (!names(rule.verbs, asked.verb)) return false
   if ('path' in asked) return rule.paths?.some(path => matches(path, asked.path)) ?? false
   const { group, resource, subresource, namespace, name } = asked
-  const wanted = subresource === '' ? [resource] : [`${resource}/${subresource}`, `*/${subresource}`]
+  const wanted =
+    subresource === '' ? [resource] : [`${resource}/${subresource}`, `*/${subresource}`]
   return (
     names(rule.apiGroups ?? [''], group) &&
     wanted.some(one => names(rule.resources ?? [], one)) &&

@@ -12,5 +12,3 @@ const none: Readonly<Record<string, () => undefined>> = {
 for (const [name, value] of Object.entries(none)) {
   if (!(name in Reflect)) Object.defineProperty(Reflect, name, { value, configurable: true })
 }
-
-export {}

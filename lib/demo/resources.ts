@@ -53,7 +53,11 @@ export const resourceTypes: readonly ResourceType[] = [
     kind: 'ConfigMap',
     namespaced: true,
     shortNames: ['cm'],
-    columns: [name, integer('Data', 'Number of entries.', object => count(object, 'data', 'binaryData')), age],
+    columns: [
+      name,
+      integer('Data', 'Number of entries.', object => count(object, 'data', 'binaryData')),
+      age,
+    ],
   },
   {
     resource: 'events',
@@ -62,7 +66,9 @@ export const resourceTypes: readonly ResourceType[] = [
     namespaced: true,
     shortNames: ['ev'],
     columns: [
-      text('Last Seen', 'When it was seen last.', (object, now) => ago(textAt(object, 'lastTimestamp'), now)),
+      text('Last Seen', 'When it was seen last.', (object, now) =>
+        ago(textAt(object, 'lastTimestamp'), now),
+      ),
       text('Type', 'Normal or Warning.', object => textAt(object, 'type')),
       text('Reason', 'Why it happened.', object => textAt(object, 'reason')),
       text('Object', 'What it happened to.', object => textAt(object, 'involvedObject', 'name')),
@@ -75,7 +81,11 @@ export const resourceTypes: readonly ResourceType[] = [
     kind: 'Namespace',
     namespaced: false,
     shortNames: ['ns'],
-    columns: [name, text('Status', 'Active or Terminating.', object => textAt(object, 'status', 'phase')), age],
+    columns: [
+      name,
+      text('Status', 'Active or Terminating.', object => textAt(object, 'status', 'phase')),
+      age,
+    ],
   },
   {
     resource: 'pods',
@@ -117,7 +127,9 @@ export const resourceTypes: readonly ResourceType[] = [
     columns: [
       name,
       text('Type', 'How the service is exposed.', object => textAt(object, 'spec', 'type')),
-      text('Cluster-IP', 'Its address in the cluster.', object => textAt(object, 'spec', 'clusterIP')),
+      text('Cluster-IP', 'Its address in the cluster.', object =>
+        textAt(object, 'spec', 'clusterIP'),
+      ),
       text('External-IP', 'Its address outside.', () => '<none>'),
       text('Port(s)', 'Where it listens.', ports),
       age,
@@ -153,7 +165,11 @@ function text(title: string, description: string, cell: Column['cell']): Column 
   return { name: title, type: 'string', description, cell }
 }
 
-function wide(title: string, description: string, cell: (object: KubernetesObject) => string): Column {
+function wide(
+  title: string,
+  description: string,
+  cell: (object: KubernetesObject) => string,
+): Column {
   const orNone = (object: KubernetesObject): string => {
     const shown = cell(object)
     return shown === '' ? '<none>' : shown

@@ -10,7 +10,10 @@ export interface ReviewOptions {
   readonly namespace: string
 }
 
-type Review = (request: Json, options: ReviewOptions) => { kind: string; group: string; status: object }
+type Review = (
+  request: Json,
+  options: ReviewOptions,
+) => { kind: string; group: string; status: object }
 
 const authentication = 'authentication.k8s.io'
 const authorization = 'authorization.k8s.io'
@@ -44,7 +47,9 @@ const reviews: Readonly<Record<string, Review>> = {
   }),
   [`${authorization}/localsubjectaccessreviews`]: (request, { rules, namespace }) => {
     if (textAt(request, 'spec', 'resourceAttributes', 'namespace') !== namespace) {
-      throw ApiError.badRequest('spec.resourceAttributes.namespace must be the namespace of the review')
+      throw ApiError.badRequest(
+        'spec.resourceAttributes.namespace must be the namespace of the review',
+      )
     }
     return {
       kind: 'LocalSubjectAccessReview',
@@ -65,7 +70,12 @@ export function isReview(group: string, resource: string): boolean {
 }
 
 /** The review, answered: the request again, with `status`. */
-export function answerReview(group: string, resource: string, request: unknown, options: ReviewOptions): Json {
+export function answerReview(
+  group: string,
+  resource: string,
+  request: unknown,
+  options: ReviewOptions,
+): Json {
   const review = reviews[`${group}/${resource}`]
   if (review === undefined) throw ApiError.noSuchPath()
   if (!isJson(request)) throw ApiError.badRequest('the body of the request is not an object')

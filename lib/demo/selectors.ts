@@ -34,7 +34,8 @@ function labelTerm(term: string): Selects {
 
 function fieldTerm(term: string): Selects {
   const { key, negated, value } = comparison(term)
-  if (value === undefined) throw ApiError.badRequest(`invalid field selector ${JSON.stringify(term)}`)
+  if (value === undefined)
+    throw ApiError.badRequest(`invalid field selector ${JSON.stringify(term)}`)
   const path = key.split('.')
   return object => {
     const found = at(object, ...path)

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { ApiError } from './api-error.js'
 import type { KubernetesObject } from './objects.js'
 
@@ -41,6 +42,8 @@ export interface Storage {
 interface Write {
   /** Everything is checked, nothing is stored. */
   readonly dryRun?: boolean
+  /** When it came to be, of a new object. @default now */
+  readonly createdAt?: number
 }
 
 const remembered = 1_000
@@ -95,7 +98,7 @@ export function createStorage(now: () => number): Storage {
           ...(namespace !== '' && { namespace }),
           uid: randomUUID(),
           resourceVersion: String(revision + 1),
-          creationTimestamp: timestamp(now()),
+          creationTimestamp: timestamp(options.createdAt ?? now()),
         },
       }
       if (options.dryRun === true) return created
@@ -108,7 +111,7 @@ export function createStorage(now: () => number): Storage {
       const { name, resourceVersion, uid } = draft.metadata
       const before = get(resource, namespace, name)
       if (uid !== undefined && uid !== '' && uid !== before.metadata.uid) {
-        const why = `Precondition failed: UID in precondition: ${String(uid)}, UID in object meta: ${before.metadata.uid}`
+        const why = `Precondition failed: UID in precondition: ${JSON.stringify(uid)}, UID in object meta: ${before.metadata.uid}`
         throw ApiError.conflict(resource, name, why)
       }
       const expected = resourceVersion ?? ''
@@ -127,7 +130,7 @@ export function createStorage(now: () => number): Storage {
       }
       const unchanged: KubernetesObject = { ...draft, metadata }
       // Kubernetes writes nothing, and wakes no watch, when nothing changes.
-      if (JSON.stringify(unchanged) === JSON.stringify(before)) return before
+      if (isDeepStrictEqual(unchanged, before)) return before
       const changed = {
         ...unchanged,
         metadata: { ...metadata, resourceVersion: String(revision + 1) },

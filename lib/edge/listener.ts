@@ -54,7 +54,10 @@ const parserHeaderBytes = maxHeaderBytes + 64 * 1024
  * Accepts connections, judges each request's head, and gives what is well-formed to the gateway. HTTP/1.1 and
  * HTTP/2 by ALPN on one port; every limit on what a client may make us wait for or hold is set here.
  */
-export async function startListener(gateway: Gateway, options: ListenerOptions): Promise<Listener> {
+export async function startListener(
+  gateway: Gateway<EdgeClient>,
+  options: ListenerOptions,
+): Promise<Listener> {
   const { headTimeoutMs = 10_000, idleTimeoutMs = 90_000, drain, tls } = options
   const http1Options = {
     maxHeaderSize: parserHeaderBytes,

@@ -42,6 +42,13 @@ export interface Cluster {
 /** A cluster that cannot be used as configured; the message says what to change. */
 export class ClusterFault extends Error {
   override readonly name = 'ClusterFault'
+  /** One line a fault, as the command line reports them. */
+  readonly faults: readonly string[]
+
+  constructor(message: string) {
+    super(message)
+    this.faults = [message]
+  }
 }
 
 interface Target {

@@ -180,10 +180,10 @@ class Relay implements Dispatcher.DispatchHandler {
   }
 
   #clientGone(): void {
-    if (this.#state === 'settled') return
+    if (this.#state === 'waiting') this.#fail(new Refusal('client_gone'))
+    if (this.#state !== 'flowing') return
+    this.#settle('client_gone')
     this.#controller?.abort(new Error('the client left'))
-    if (this.#state === 'flowing') this.#settle('client_gone')
-    else this.#fail(new Refusal('client_gone'))
   }
 
   /** A stream ends between two lines, so that what the client has is whole. */

@@ -1,0 +1,219 @@
+import { createIssuer } from '../lib/authenticate/issuer.js'
+import { createAuthenticate } from '../lib/authenticate/stage.js'
+import { facts } from '../lib/channels.js'
+import { startAdmin, type Check } from '../lib/edge/admin.js'
+import {
+  selfSignedPair,
+  watchServingCertificate,
+  type ServingPair,
+} from '../lib/edge/certificate.js'
+import { createDrain } from '../lib/edge/drain.js'
+import type { EdgeClient } from '../lib/edge/edge-client.js'
+import { startListener, type Listener } from '../lib/edge/listener.js'
+import { createPeerAddress } from '../lib/edge/peer-address.js'
+import { refuse } from '../lib/edge/reply.js'
+import { createGateway } from '../lib/gateway.js'
+import { createPolicy, type CredentialMode } from '../lib/impersonate/policy.js'
+import { createSelfReview } from '../lib/impersonate/self-review.js'
+import { createLog } from '../lib/observe/log.js'
+import { createMetrics } from '../lib/observe/metrics.js'
+import { Refusal } from '../lib/refusal.js'
+import { loadServe } from '../lib/settings/load.js'
+import type { ServeSettings } from '../lib/settings/resolve.js'
+import { openCluster, type Cluster } from '../lib/upstream/cluster.js'
+import { createForward } from '../lib/upstream/forward.js'
+import { selfSubject } from '../lib/upstream/self-subject.js'
+import { watchFile, type WatchedFile } from '../lib/watched-file.js'
+
+/** A gateway that accepts connections. */
+export interface RunningGateway {
+  readonly address: string
+  readonly port: number
+  readonly adminAddress: string
+  readonly adminPort: number
+  /** Ends it as SIGTERM does; resolves with the number of exchanges that had to be cut. */
+  drain(): Promise<{ readonly cut: number }>
+  /** Ends it at once. */
+  close(): Promise<void>
+}
+
+/** `serve`: runs the gateway until it is told to stop. Resolves with the exit status. */
+export async function run(args: readonly string[]): Promise<number> {
+  const loaded = loadServe(args)
+  if ('help' in loaded) {
+    process.stdout.write(loaded.help)
+    return 0
+  }
+  if ('faults' in loaded) {
+    for (const line of loaded.faults) process.stderr.write(`${line}\n`)
+    return 2
+  }
+  const { settings } = loaded
+  const log = createLog({ level: settings.logLevel })
+  try {
+    const gateway = await startGateway(settings)
+    await firstSignal()
+    // From here on a second one ends the process at once, with what the log still holds.
+    const forced = secondSignal().then(() => 1)
+    const drained = gateway.drain().then(async ({ cut }) => {
+      await gateway.close()
+      return cut === 0 ? 0 : 1
+    })
+    return await Promise.race([forced, drained])
+  } finally {
+    log.flush()
+    await Promise.race([log.close(), new Promise(resolve => setTimeout(resolve, 500))])
+  }
+}
+
+/**
+ * Puts the parts together and opens the ports.
+ * @throws ClusterFault, or what the system says when a port cannot be had
+ */
+export async function startGateway(settings: ServeSettings): Promise<RunningGateway> {
+  const { listen, admin: adminSettings, issuer: issuerSettings, credentialMode } = settings
+  const privileged = credentialMode.kind === 'gateway'
+  const closers: Array<() => unknown> = []
+  const metrics = createMetrics()
+  closers.push(() => metrics.close())
+
+  const cluster = await openCluster({ ...settings.cluster, useOwnCredential: privileged })
+  closers.push(() => cluster.close())
+
+  let authority: WatchedFile<string> | undefined
+  if (issuerSettings.caFile !== undefined) {
+    authority = watchFile(issuerSettings.caFile, {
+      parse: content => content.toString('utf8'),
+      changed: pem => issuer.setCa(pem),
+    })
+    closers.push(() => authority?.close())
+  }
+  const issuer = createIssuer({
+    issuerUrl: issuerSettings.url,
+    audiences: [issuerSettings.audience],
+    signingAlgs: issuerSettings.signingAlgs,
+    clockSkewSeconds: issuerSettings.clockSkewSeconds,
+    ca: authority?.value,
+    mapping: {
+      ...issuerSettings,
+      allowReservedUsers: settings.reserved.users,
+      allowReservedGroups: settings.reserved.groups,
+      maxGroups: settings.maxGroups,
+    },
+  })
+  closers.push(() => issuer.close())
+
+  const drain = createDrain({ graceMs: settings.shutdownGracePeriodMs })
+  const authenticate = createAuthenticate({ authenticator: issuer })
+  const gateway = createGateway<EdgeClient>({
+    authenticate: context => {
+      if (drain.phase === 'refusing') throw new Refusal('draining')
+      return authenticate(context)
+    },
+    authorize: createPolicy({
+      mode: modeOf(settings, cluster),
+      clientImpersonation: settings.clientImpersonation,
+    }),
+    carry: createForward(cluster),
+    refuse: (context, refusal, client) => refuse(context.id, refusal, client),
+  })
+
+  let listener: Listener | undefined
+  const tls = await servingTls(listen, pair => listener?.serveWith(pair))
+  closers.push(() => tls?.close())
+  listener = await startListener(gateway, {
+    ...listen,
+    tls,
+    peerAddress: createPeerAddress(listen.trustedProxies),
+    drain,
+  })
+  closers.push(() => listener?.close())
+
+  const ready: Check[] = [
+    { name: 'shutdown', fails: () => (drain.phase === 'serving' ? undefined : 'shutting down') },
+    { name: 'issuer', fails: () => (issuer.ready ? undefined : issuer.state()) },
+  ]
+  const admin = await startAdmin({
+    ...adminSettings,
+    ready,
+    remarks: privileged ? [privilegedRemark] : [],
+    metrics,
+  })
+  closers.push(() => admin.close())
+  if (privileged) closers.push(announcePrivilege())
+
+  const running = {
+    address: listener.address,
+    port: listener.port,
+    adminAddress: admin.address,
+    adminPort: admin.port,
+  }
+  facts.notice.publish({ level: 'info', msg: 'listening', fields: running })
+  return {
+    ...running,
+    async drain() {
+      facts.notice.publish({
+        level: 'info',
+        msg: 'shutting down',
+        fields: { open: drain.open, graceMs: settings.shutdownGracePeriodMs },
+      })
+      const { cut } = await drain.begin(() => listener.closeIdle())
+      facts.notice.publish({ level: cut > 0 ? 'warn' : 'info', msg: 'stopped', fields: { cut } })
+      return { cut }
+    },
+    async close() {
+      for (const close of closers.toReversed()) await close()
+    },
+  }
+}
+
+function modeOf({ credentialMode }: ServeSettings, cluster: Cluster): CredentialMode {
+  if (credentialMode.kind === 'gateway') return credentialMode
+  const { impersonation } = credentialMode
+  return impersonation === 'auto'
+    ? {
+        kind: 'caller',
+        impersonation,
+        review: createSelfReview({ ask: (token, signal) => selfSubject(cluster, token, signal) }),
+      }
+    : { kind: 'caller', impersonation }
+}
+
+async function servingTls(listen: ServeSettings['listen'], changed: (pair: ServingPair) => void) {
+  const { tls, minVersion, address } = listen
+  if (tls === 'off') return undefined
+  const serving =
+    tls === 'self-signed'
+      ? { pair: await selfSignedPair(address), close: () => undefined }
+      : watchServingCertificate({ ...tls, changed })
+  return { pair: serving.pair, minVersion, close: () => serving.close() }
+}
+
+const privilegedRemark =
+  'privileged mode: requests are forwarded with the credential of the gateway (--unsafe-use-service-account-token)'
+
+/** Whoever runs the gateway with a credential of its own is told, and told again. */
+function announcePrivilege(): () => void {
+  const announce = (): void =>
+    facts.notice.publish({
+      level: 'warn',
+      msg: 'UNSAFE: --unsafe-use-service-account-token is on. Every request is forwarded with the credential of this gateway; whoever gets hold of it can act as anybody it may impersonate.',
+    })
+  facts.privileged.publish({ privileged: true })
+  announce()
+  const timer = setInterval(announce, 3_600_000)
+  timer.unref()
+  return () => clearInterval(timer)
+}
+
+const signals = ['SIGTERM', 'SIGINT'] as const
+
+const firstSignal = (): Promise<void> =>
+  new Promise(resolve => {
+    const stop = (): void => {
+      for (const signal of signals) process.off(signal, stop)
+      resolve()
+    }
+    for (const signal of signals) process.on(signal, stop)
+  })
+const secondSignal = firstSignal
