@@ -58,6 +58,9 @@ const refusals = {
 
 export type RefusalCode = keyof typeof refusals
 
+/** Every code there is. */
+export const refusalCodes = Object.keys(refusals) as readonly RefusalCode[]
+
 /** The body that Kubernetes clients understand (`metav1.Status`). */
 export interface Status {
   readonly kind: 'Status'

@@ -202,6 +202,7 @@ export function createKeys(options: KeysOptions): Keys {
   let round = 0
   let causedAt = -Infinity
   let caused: Promise<CausedFetch> | undefined
+  let lastCaused: CausedFetch | undefined
   /** Tokens that no key verified even after asking, and after which asking. */
   const judged = new LRUCache<string, CausedFetch>({ max: 10_000 })
 
@@ -215,8 +216,15 @@ export function createKeys(options: KeysOptions): Keys {
       failures = 0
       refreshIn(refreshMs)
     }
-    return { round, ok }
+    lastCaused = { round, ok }
+    return lastCaused
   }
+
+  const askAgain = (): Promise<CausedFetch> =>
+    (caused ??= causeFetch().finally(() => (caused = undefined)))
+
+  const askedSince = (before: number): CausedFetch | undefined =>
+    lastCaused !== undefined && lastCaused.round > before ? lastCaused : undefined
 
   const cooledDown = async (): Promise<void> => {
     const left = causedAt + cooldownMs - clock.now()
@@ -265,6 +273,7 @@ export function createKeys(options: KeysOptions): Keys {
           failure,
         )
       }
+      const roundBefore = round
       let finding = await find(token)
       if (typeof finding === 'string' && caused === undefined && fetching !== undefined) {
         await wait(fetching, signal)
@@ -274,8 +283,8 @@ export function createKeys(options: KeysOptions): Keys {
 
       let outcome = judgedBefore(digest)
       if (outcome === undefined) {
-        caused ??= causeFetch().finally(() => (caused = undefined))
-        outcome = await wait(caused, signal)
+        // While its signature was checked another token may have asked on behalf of both.
+        outcome = askedSince(roundBefore) ?? (await wait(askAgain(), signal))
         finding = await find(token)
         if (typeof finding !== 'string') return finding
         judged.set(digest, outcome)

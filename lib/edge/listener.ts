@@ -132,7 +132,7 @@ export async function startListener(
       (id, refusal) => {
         response.on('error', ignore)
         request.on('error', ignore)
-        void refuse(id, refusal, new Http1Client(request, response, unreadable))
+        void refuse(id, refusal, new Http1Client(request, response, unreadable(request)))
       },
     )
   }
@@ -143,13 +143,16 @@ export async function startListener(
   server.on('connect', onDetached)
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     const refusal = refusalForParser(error)
-    if (!refusal || !socket.writable || !exchanges.mayInterrupt(socket)) {
+    if (!refusal || !socket.writable) {
       socket.destroy()
       return
     }
     const id = auditId([])
     publishMalformed(id, socket, refusal)
-    endWith(socket, refusalBytes(id, refusal))
+    exchanges.inTurn(socket, may => {
+      if (may) endWith(socket, refusalBytes(id, refusal))
+      else socket.destroy()
+    })
   })
 
   const onStream = (
@@ -168,14 +171,15 @@ export async function startListener(
       },
       stream.session?.socket,
       head => new Http2Client(stream, head),
-      (id, refusal) => void refuse(id, refusal, new Http2Client(stream, unreadable)),
+      (id, refusal) => void refuse(id, refusal, new Http2Client(stream, unreadable(undefined))),
     )
   }
   const serveHttp2 = (socket: TLSSocket): void => {
     const session = performServerHandshake(socket, {
-      maxHeaderListPairs: 2 * maxHeaderLines,
+      // Above our own bounds, so that who goes beyond those gets an answer instead of a reset.
+      maxHeaderListPairs: 10 * maxHeaderLines,
       maxSendHeaderBlockLength: 2 * maxHeaderBytes,
-      settings: { maxConcurrentStreams: 250, maxHeaderListSize: maxHeaderBytes },
+      settings: { maxConcurrentStreams: 250, maxHeaderListSize: 2 * maxHeaderBytes },
     })
     sessions.add(session)
     let open = 0
@@ -276,6 +280,7 @@ class Received implements RequestContext {
 /** Which exchanges are open on an HTTP/1 connection. */
 class ConnectionExchanges {
   readonly #open = new WeakMap<Duplex, Set<Client>>()
+  readonly #waiting = new WeakMap<Duplex, () => void>()
 
   enter(socket: Duplex, client: Client): () => void {
     let clients = this.#open.get(socket)
@@ -284,13 +289,24 @@ class ConnectionExchanges {
       this.#open.set(socket, clients)
     }
     clients.add(client)
-    return () => clients.delete(client)
+    return () => {
+      clients.delete(client)
+      if (clients.size === 0) this.#waiting.get(socket)?.()
+    }
   }
 
-  /** Whether an answer written straight to the connection cannot land inside, or in place of, another's. */
-  mayInterrupt(socket: Duplex): boolean {
+  /**
+   * When something may be written straight to the connection, so that it cannot land inside, or in
+   * place of, another's answer: now when nothing is open, or only the request that broke off in its
+   * body; behind the others' answers; or never.
+   */
+  inTurn(socket: Duplex, then: (may: boolean) => void): void {
     const clients = [...(this.#open.get(socket) ?? [])]
-    return clients.length <= 1 && clients.every(client => !client.started)
+    const broken = clients.filter(client => client.body && !client.body.readableEnded)
+    if (clients.length === broken.length) {
+      then(clients.length <= 1 && clients.every(client => !client.started))
+    } else if (broken.length > 0) then(false)
+    else this.#waiting.set(socket, () => then(socket.writable))
   }
 }
 
@@ -338,13 +354,15 @@ function pseudo(rawHeaders: readonly string[], name: string): string {
   return at < 0 || at % 2 === 1 ? '' : (rawHeaders[at + 1] ?? '')
 }
 
-/** A head of which nothing is believed. */
-const unreadable: RequestHead = {
-  protocol: 'HTTP/1.1',
+/** A head of which nothing is believed, except that a body may follow: it is not to be waited for. */
+const unreadable = (request: IncomingMessage | undefined): RequestHead => ({
+  protocol: 'HTTP/1.0',
   method: '',
   target: '',
   headers: [],
-  hasBody: false,
-}
+  hasBody:
+    request?.headers['content-length'] !== undefined ||
+    request?.headers['transfer-encoding'] !== undefined,
+})
 
 const ignore = (): void => undefined

@@ -160,7 +160,7 @@ export const serveFlags = {
     section: 'API server',
     kind: 'file',
     placeholder: 'file',
-    help: 'Where the API server is and which authority vouches for it; its user only with the next but one flag. Without it the cluster that the gateway runs in.',
+    help: 'Where the API server is and which authority vouches for it; its user only with --unsafe-use-service-account-token. Without it the cluster that the gateway runs in.',
   },
   context: {
     section: 'API server',

@@ -58,6 +58,7 @@ const authorization = (credential: GatewayCredential): readonly string[] =>
  */
 export function assertGranted(list: readonly string[], grant: Grant): void {
   let users = 0
+  let blank = false
   let impersonating = 0
   let authorizations = 0
   for (let at = 0; at < list.length; at += 2) {
@@ -65,12 +66,15 @@ export function assertGranted(list: readonly string[], grant: Grant): void {
     if (name === 'authorization') authorizations += 1
     if (!name.startsWith('impersonate-')) continue
     impersonating += 1
-    if (name === 'impersonate-user' && list[at + 1]!.trim() !== '') users += 1
+    if (name !== 'impersonate-user') continue
+    users += 1
+    // Go takes the first of several: a blank one would hide the name after it.
+    blank ||= list[at + 1]!.trim() === ''
   }
   const { credential } = grant
   const right =
     credential.whose === 'gateway' || credential.impersonate
-      ? users === 1 && impersonating >= 1
+      ? users === 1 && !blank
       : impersonating === 0
   if (!right || authorizations > 1 || (credential.whose === 'caller' && authorizations !== 1)) {
     throw new Refusal('invariant', 'the header list is not what was granted')

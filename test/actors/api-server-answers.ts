@@ -1,4 +1,5 @@
-import type { Responder } from './api-server.js'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Answer, Responder } from './api-server.js'
 import { statusBody } from './api-server.js'
 import { deferred } from './deferred.js'
 
@@ -16,9 +17,15 @@ export const cutBody = (
   const body = chunked ? `${sent.toString(16)}\r\n${'x'.repeat(sent)}\r\n` : 'x'.repeat(sent)
   return async (_, answer) => {
     await answer.raw(`HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n${head}\r\n\r\n${body}`)
-    if (how === 'fin') answer.end()
-    else answer.reset()
+    await part(answer, how)
   }
+}
+
+/** A reset that arrives in one breath with data is reported by libuv as an orderly end: so it waits a little. */
+async function part(answer: Answer, how: 'fin' | 'rst'): Promise<void> {
+  if (how === 'fin') return answer.end()
+  await pause(20)
+  answer.reset()
 }
 
 /** These bytes, and then the end of the connection: for answers that no HTTP library would send. */
@@ -60,9 +67,9 @@ export interface Stream {
 
 /** Answers one request with a stream under the test's control, such as a watch. */
 export function stream(contentType = 'application/json'): Stream {
-  const begun = deferred<Parameters<Responder>[1]>()
+  const begun = deferred<Answer>()
   const over = deferred<void>()
-  const close = async (last: (answer: Parameters<Responder>[1]) => unknown): Promise<void> => {
+  const close = async (last: (answer: Answer) => unknown): Promise<void> => {
     await last(await begun.promise)
     over.resolve()
   }
@@ -82,6 +89,6 @@ export function stream(contentType = 'application/json'): Stream {
       )
     },
     finish: () => close(answer => answer.raw('0\r\n\r\n')),
-    cut: how => close(answer => (how === 'fin' ? answer.end() : answer.reset())),
+    cut: how => close(answer => part(answer, how)),
   }
 }

@@ -5,6 +5,7 @@ import { ByteReader, EndOfBytes, type Closed } from './byte-reader.js'
 import { createAuthority, type Authority } from './certificates.js'
 import { deferred } from './deferred.js'
 import { NotHttp, framing, parseHead, readBody, valuesOf, type HeaderLines } from './http1.js'
+import { reset } from './reset.js'
 
 /** Who a token (or, under the key of its common name, a client certificate) is to this API server. */
 export type WhoAmI = (token: string) => User | undefined
@@ -130,7 +131,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   let at: 'head' | 'body' = 'body'
   let ownReviews = false
 
-  const serve = async (socket: Socket, reset: () => void): Promise<void> => {
+  const serve = async (socket: Socket, cut: () => void): Promise<void> => {
     const reader = new ByteReader(socket)
     const connection = record(connections.length, socket, reader)
     connections.push(connection)
@@ -149,7 +150,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
           if (error instanceof NotHttp) faults.push(error.message)
         })
         if (at === 'body' || respond === ok || review) await request.whole
-        const done = await exchange.answer(respond, socket, reset)
+        const done = await exchange.answer(respond, socket, cut)
         if (done === 'hijacked') return
         await body
         if (socket.writableEnded || socket.destroyed) return
@@ -191,14 +192,14 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
       beneath.delete(peer)
     })
     if (secure) secure.emit('connection', socket)
-    else void serve(socket, () => socket.resetAndDestroy())
+    else void serve(socket, () => reset(socket))
   })
   secure?.on('secureConnection', socket => {
     const under = beneath.get(socket.remotePort)
     open.add(socket)
     socket.once('close', () => open.delete(socket))
     void serve(socket, () => {
-      under?.resetAndDestroy()
+      if (under) reset(under)
       socket.destroy()
     })
   })
@@ -277,7 +278,7 @@ interface Begun {
   readonly request: RecordedRequest
   /** Reads the body to its end. */
   read(): Promise<unknown>
-  answer(respond: Responder, socket: Socket, reset: () => void): Promise<'answered' | 'hijacked'>
+  answer(respond: Responder, socket: Socket, cut: () => void): Promise<'answered' | 'hijacked'>
 }
 
 function begin(head: Buffer, reader: ByteReader, connection: RecordedConnection): Begun {
@@ -326,7 +327,7 @@ function begin(head: Buffer, reader: ByteReader, connection: RecordedConnection)
       throw error
     }
   }
-  const answer: Begun['answer'] = async (respond, socket, reset) => {
+  const answer: Begun['answer'] = async (respond, socket, cut) => {
     let hijacked = false
     const raw = (bytes: string | Uint8Array): Promise<void> =>
       new Promise(resolve => {
@@ -337,7 +338,7 @@ function begin(head: Buffer, reader: ByteReader, connection: RecordedConnection)
       raw,
       reply: (status, fields, body) => raw(written(method, status, fields, body)),
       end: () => socket.end(),
-      reset,
+      reset: cut,
       hijack: () => {
         hijacked = true
         const early = Buffer.from(reader.unread)

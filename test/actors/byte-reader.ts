@@ -11,7 +11,11 @@ export class EndOfBytes extends Error {
   }
 }
 
-/** How a connection ended: in order, by a reset (or another fault), or not yet. */
+/**
+ * How a connection ended: in order, by a reset (or another fault), or not yet. A reset that arrives in
+ * one breath with data looks like `fin` to Node (libuv reports the hang-up as an end), so what proves a
+ * cut is framing left incomplete.
+ */
 export type Closed = 'fin' | 'rst' | 'open'
 
 /**
@@ -24,7 +28,7 @@ export class ByteReader {
   #ended = false
   #closed: Closed = 'open'
   #wake: (() => void) | undefined
-  /** Resolves when the connection is gone for good, both ways. */
+  /** Resolves when the other side can send no more, and says how it ended. */
   readonly gone: Promise<Exclude<Closed, 'open'>>
 
   constructor(socket: Duplex) {
@@ -33,21 +37,18 @@ export class ByteReader {
       this.#unread = Buffer.concat([this.#unread, chunk])
       this.#wake?.()
     })
-    socket.on('end', () => {
-      this.#ended = true
-      if (this.#closed === 'open') this.#closed = 'fin'
-      this.#wake?.()
-    })
-    socket.on('error', () => {
-      this.#closed = 'rst'
-    })
     this.gone = new Promise(resolve => {
-      socket.once('close', () => {
+      const over = (): void => {
         this.#ended = true
         if (this.#closed === 'open') this.#closed = 'fin'
         this.#wake?.()
         resolve(this.#closed === 'rst' ? 'rst' : 'fin')
+      }
+      socket.on('error', () => {
+        this.#closed = 'rst'
       })
+      socket.once('end', over)
+      socket.once('close', over)
     })
   }
 

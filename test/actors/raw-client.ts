@@ -4,6 +4,7 @@ import { TLSSocket, connect as connectTls } from 'node:tls'
 import { setTimeout as pause } from 'node:timers/promises'
 import { ByteReader, EndOfBytes, type Closed } from './byte-reader.js'
 import { framing, parseHead, readBody, valuesOf, type Framing, type HeaderLines } from './http1.js'
+import { reset } from './reset.js'
 
 export interface Target {
   readonly port: number
@@ -54,7 +55,7 @@ export interface RawConnection {
   readResponse(method?: string): Promise<RawResponse>
   /** FIN; what the server still sends can be read. */
   end(): void
-  /** RST where the connection is plain TCP; else the socket is dropped. */
+  /** RST. */
   reset(): void
   destroy(): void
 }
@@ -113,7 +114,7 @@ export async function connectRaw(target: Target): Promise<RawConnection> {
     },
     end: () => socket.end(),
     reset: () => {
-      tcp.resetAndDestroy()
+      reset(tcp)
       socket.destroy()
     },
     destroy: () => socket.destroy(),

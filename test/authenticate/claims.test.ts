@@ -29,7 +29,18 @@ t.test('a token for us, from our issuer, in its time, says when it ends', async 
 })
 
 t.test('only allowed algorithms', async t => {
-  for (const alg of ['none', 'None', '', 'HS256', 'rs256', 'RS256 ', 'RS384', 'PS256', 'EdDSA', 'ES256K']) {
+  for (const alg of [
+    'none',
+    'None',
+    '',
+    'HS256',
+    'rs256',
+    'RS256 ',
+    'RS384',
+    'PS256',
+    'EdDSA',
+    'ES256K',
+  ]) {
     t.equal(outcome(claims(), alg), 'token_algorithm', alg)
   }
   t.equal(outcome(claims(), 'ES256'), now + 600)
@@ -52,7 +63,13 @@ t.test('only our issuer, letter by letter', async t => {
 })
 
 t.test('audiences', async t => {
-  for (const aud of ['gateway', 'second', ['gateway'], ['other', 'second'], ['gateway', 'gateway']]) {
+  for (const aud of [
+    'gateway',
+    'second',
+    ['gateway'],
+    ['other', 'second'],
+    ['gateway', 'gateway'],
+  ]) {
     t.equal(outcome(claims({ aud })), now + 600, JSON.stringify(aud))
   }
   for (const aud of [
@@ -109,7 +126,9 @@ t.test('nbf and iat may lie in the future by the skew, and no further', async t 
 })
 
 t.test('what a stranger wrote is quoted and bounded in the log', async t => {
-  const token = [{ alg: 'RS256' }, claims({ iss: `"\n\u0007${'x'.repeat(5_000)}` }), 's'].map(encode)
+  const token = [{ alg: 'RS256' }, claims({ iss: `"\n\u0007${'x'.repeat(5_000)}` }), 's'].map(
+    encode,
+  )
   try {
     checkClaims(parseToken(token.join('.')), options, now)
     t.fail('must throw')

@@ -23,14 +23,21 @@ t.test('exactly one bearer token is a credential', async t => {
     [[['Authorization', 'Bearer a.b.c']], 'bearer a.b.c'],
     [[['authorization', 'bearer a.b.c']], 'bearer a.b.c'],
     [[['AUTHORIZATION', 'BEARER a.b.c']], 'bearer a.b.c'],
-    [[['Accept', '*/*'], ['aUTHORIZATION', 'bEaReR x']], 'bearer x'],
+    [
+      [
+        ['Accept', '*/*'],
+        ['aUTHORIZATION', 'bEaReR x'],
+      ],
+      'bearer x',
+    ],
     [[], 'credential_missing'],
     [[['Proxy-Authorization', 'Bearer a.b.c']], 'credential_missing'],
     [[['Authorization_', 'Bearer a.b.c']], 'credential_missing'],
     [[['X-Authorization', 'Bearer a.b.c']], 'credential_missing'],
     [[['Cookie', 'Authorization=Bearer a.b.c']], 'credential_missing'],
   ]
-  for (const [headers, expected] of table) t.equal(found(headers), expected, JSON.stringify(headers))
+  for (const [headers, expected] of table)
+    t.equal(found(headers), expected, JSON.stringify(headers))
 })
 
 t.test('two Authorization lines are never a credential, whatever they say', async t => {

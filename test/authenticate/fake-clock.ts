@@ -43,7 +43,7 @@ export function createFakeClock(): FakeClock {
 
 /** Lets everything run that waits for nothing from outside. */
 export async function turns(): Promise<void> {
-  for (let turn = 0; turn < 5; turn += 1) {
+  for (let turn = 0; turn < 10; turn += 1) {
     // oxlint-disable-next-line no-await-in-loop
     await new Promise<void>(resolve => {
       setImmediate(resolve)

@@ -1,4 +1,8 @@
-import { createIssuer, type IssuerAuthenticator, type IssuerOptions } from '../../lib/authenticate/issuer.js'
+import {
+  createIssuer,
+  type IssuerAuthenticator,
+  type IssuerOptions,
+} from '../../lib/authenticate/issuer.js'
 import type { Verdict } from '../../lib/authenticate/authenticator.js'
 import type { MappingOptions } from '../../lib/authenticate/mapping.js'
 import { Refusal } from '../../lib/refusal.js'
@@ -60,7 +64,9 @@ export function createFakeIssuer(...signers: readonly Signer[]): FakeIssuer {
     discovery: { issuer: issuerUrl, jwks_uri: jwksUrl },
     getJson: async url => {
       asked.push(url)
-      await turns()
+      await new Promise(resolve => {
+        setImmediate(resolve)
+      })
       const answer = url === discoveryUrl ? issuer.discovery : jwks
       if (answer instanceof Error) throw answer
       return answer
@@ -75,9 +81,9 @@ export interface Subject {
   readonly clock: FakeClock
   /** Seconds since the epoch; may be set. */
   seconds: number
-  ask(token: string, signal?: AbortSignal): Promise<Verdict> | Verdict
+  readonly ask: (token: string, signal?: AbortSignal) => Promise<Verdict> | Verdict
   /** The user, or the code of the refusal; whether it was known or could not be is in the prefix. */
-  said(token: string, signal?: AbortSignal): Promise<string>
+  readonly said: (token: string, signal?: AbortSignal) => Promise<string>
 }
 
 export async function startSubject(

@@ -36,8 +36,10 @@ t.test('user and groups are the claims with their prefixes', async t => {
 
 t.test('an identity cannot be changed', async t => {
   const made = map({ sub: 'alice', groups: ['a'] })
-  if (typeof made === 'string') return t.fail(made)
-  t.ok([made, made.groups, made.extra].every(part => Object.isFrozen(part)))
+  t.ok(
+    typeof made === 'object' &&
+      [made, made.groups, made.extra].every(part => Object.isFrozen(part)),
+  )
 })
 
 t.test('the user name is a string', async t => {
@@ -64,9 +66,17 @@ t.test('an address counts when nothing says that it is unverified', async t => {
   t.strictSame(map({ email: 'a@b' }, email), identity('a@b'))
   t.strictSame(map({ email: 'a@b', email_verified: true }, email), identity('a@b'))
   for (const email_verified of [false, null, 'true', 'false', 1, [true]]) {
-    t.equal(map({ email: 'a@b', email_verified }, email), 'token_claim', JSON.stringify(email_verified))
+    t.equal(
+      map({ email: 'a@b', email_verified }, email),
+      'token_claim',
+      JSON.stringify(email_verified),
+    )
   }
-  t.strictSame(map({ sub: 'a', email_verified: false }), identity('a'), 'for other claims it says nothing')
+  t.strictSame(
+    map({ sub: 'a', email_verified: false }),
+    identity('a'),
+    'for other claims it says nothing',
+  )
 })
 
 t.test('required claims are there with their value', async t => {
@@ -130,12 +140,21 @@ t.test('a prefix makes no name of nothing, and counts for the length', async t =
 })
 
 t.test('reserved names are the API server’s own unless allowed by name', async t => {
-  for (const name of ['system:admin', 'system:masters', 'system:serviceaccount:ns:name', 'system:']) {
+  for (const name of [
+    'system:admin',
+    'system:masters',
+    'system:serviceaccount:ns:name',
+    'system:',
+  ]) {
     t.equal(map({ sub: name }), 'identity_reserved', name)
     t.equal(map({ sub: 'a', groups: ['x', name] }), 'identity_reserved', name)
   }
   t.equal(map({ sub: 'masters' }, { usernamePrefix: 'system:' }), 'identity_reserved', 'by prefix')
-  t.equal(map({ sub: 'tem:masters' }, { usernamePrefix: 'sys' }), 'identity_reserved', 'in two halves')
+  t.equal(
+    map({ sub: 'tem:masters' }, { usernamePrefix: 'sys' }),
+    'identity_reserved',
+    'in two halves',
+  )
   t.strictSame(map({ sub: 'system:x' }, { usernamePrefix: 'oidc:' }), identity('oidc:system:x'))
   t.strictSame(map({ sub: 'System:x' }), identity('System:x'), 'another name to RBAC')
 
@@ -152,7 +171,11 @@ t.test('reserved names are the API server’s own unless allowed by name', async
 t.test('too many groups are refused, not cut', async t => {
   const groups = Array.from({ length: 256 }, (_, index) => `group-${index}`)
   t.strictSame(map({ sub: 'a', groups }), identity('a', ...groups))
-  t.strictSame(map({ sub: 'a', groups: [...groups, ...groups] }), identity('a', ...groups), 'repeats')
+  t.strictSame(
+    map({ sub: 'a', groups: [...groups, ...groups] }),
+    identity('a', ...groups),
+    'repeats',
+  )
   t.equal(map({ sub: 'a', groups: [...groups, 'one more'] }), 'too_many_groups')
   t.equal(map({ sub: 'a', groups: ['x'] }, { maxGroups: 0 }), 'too_many_groups')
 })

@@ -28,15 +28,22 @@ t.test('a well-formed token is read as it stands', async t => {
       ['groups', ['a']],
     ]),
   })
-  t.strictSame(parseToken(good), { compact: good, alg: 'RS256', claims: new Map([['sub', 'alice']]) })
+  t.strictSame(parseToken(good), {
+    compact: good,
+    alg: 'RS256',
+    claims: new Map([['sub', 'alice']]),
+  })
 })
 
 t.test('claims named like object properties are claims like any other', async t => {
   const { claims } = parseToken(make(header, '{"__proto__":{"sub":"admin"},"constructor":1}'))
-  t.strictSame([...claims], [
-    ['__proto__', { sub: 'admin' }],
-    ['constructor', 1],
-  ])
+  t.strictSame(
+    [...claims],
+    [
+      ['__proto__', { sub: 'admin' }],
+      ['constructor', 1],
+    ],
+  )
   t.equal(claims.get('sub'), undefined)
   t.equal(parseToken(make(header, '{}')).claims.has('toString'), false)
 })
@@ -67,7 +74,8 @@ t.test('one token has one spelling', async t => {
     'NUL byte': `${head}.${body}.${signature}\0`,
     'non-ASCII digits': `${head}.${body}.\uff21\uff21`,
   }
-  for (const [what, token] of Object.entries(table)) t.equal(outcome(token), 'token_malformed', what)
+  for (const [what, token] of Object.entries(table))
+    t.equal(outcome(token), 'token_malformed', what)
   t.equal(outcome(`${head}.${body}.${spare}`), 'parsed', 'the canonical one')
 })
 
@@ -144,9 +152,14 @@ t.test('header parameters', async t => {
     'kid null': { ...header, kid: null },
     'kid object': { ...header, kid: {} },
   }
-  for (const [what, head] of Object.entries(table)) t.equal(outcome(make(head)), 'token_malformed', what)
+  for (const [what, head] of Object.entries(table))
+    t.equal(outcome(make(head)), 'token_malformed', what)
   t.equal(outcome(make({ ...header, kid: '' })), 'parsed', 'an empty kid')
-  t.equal(outcome(make({ ...header, jku: 'https://evil.example', cty: 'x' })), 'parsed', 'ignored ones')
+  t.equal(
+    outcome(make({ ...header, jku: 'https://evil.example', cty: 'x' })),
+    'parsed',
+    'ignored ones',
+  )
 })
 
 t.test('no refusal repeats the token', async t => {

@@ -18,7 +18,11 @@ export interface Signer {
 
 export function createSigner(alg = 'RS256', kid?: string): Signer {
   const { privateKey, publicKey } = generate(alg)
-  const jwk = { ...publicKey.export({ format: 'jwk' }), ...(kid !== undefined && { kid }), use: 'sig' }
+  const jwk = {
+    ...publicKey.export({ format: 'jwk' }),
+    ...(kid !== undefined && { kid }),
+    use: 'sig',
+  }
   return { ...(kid !== undefined && { kid }), alg, jwk, privateKey }
 }
 

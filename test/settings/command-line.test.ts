@@ -44,7 +44,6 @@ t.test('--help wins over everything that is wrong', async t => {
 })
 
 t.test('every fault is found, in one line each', async t => {
-  const faults = (...args: string[]): readonly string[] => readCommandLine(args).faults
   const table: ReadonlyArray<readonly [readonly string[], readonly string[]]> = [
     [['serve'], ['unexpected argument "serve": only flags are accepted']],
     [['-'], ['unexpected argument "-": only flags are accepted']],
@@ -86,7 +85,8 @@ t.test('every fault is found, in one line each', async t => {
     ],
     [['y'.repeat(101)], [`unexpected argument "${'y'.repeat(100)}…": only flags are accepted`]],
   ]
-  for (const [args, expected] of table) t.same(faults(...args), expected, args.join(' '))
+  for (const [args, expected] of table)
+    t.same(readCommandLine(args).faults, expected, args.join(' '))
 })
 
 t.test('a flag that a later version has is not accepted by this one', async t => {

@@ -83,7 +83,8 @@ t.test('--help tells every flag, with its default, in lines that fit a terminal'
   const loaded = loadServe(['--help', '--nonsense'])
   const help = 'help' in loaded ? loaded.help : ''
   const told = [...help.matchAll(/^ {2}--([a-z-]+)/gm)].map(([, name]) => name)
-  t.same([...told].toSorted(), [...flagNames].toSorted())
+  t.same(new Set(told), new Set(flagNames))
+  t.equal(told.length, flagNames.length)
   t.match(
     help,
     /--secure-port=<port>\n {6}Port where clients connect; 0 takes a free one\. \(default 8443\)\n/,

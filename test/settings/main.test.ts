@@ -43,10 +43,10 @@ t.test('a command that does not exist, or not yet, is one line and status 2', as
     [[], 'a command is missing; --help lists them\n'],
     [['check'], 'unknown command "check"; --help lists them\n'],
     [['srve'], 'unknown command "srve"; did you mean serve?\n'],
-    [['--oidc-client-id=a'], 'unknown command "--oidc-client-id=a"; --help lists them\n'],
     [['__proto__'], 'unknown command "__proto__"; --help lists them\n'],
   ]
-  for (const [args, stderr] of table) {
-    t.same(await run(...args), { code: 2, stdout: '', stderr }, args.join(' '))
-  }
+  t.same(
+    await Promise.all(table.map(([args]) => run(...args))),
+    table.map(([, stderr]) => ({ code: 2, stdout: '', stderr })),
+  )
 })

@@ -1,0 +1,101 @@
+import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { facts, type Notice } from '../lib/channels.js'
+import { watchFile, type WatchedFile } from '../lib/watched-file.js'
+
+const number = (content: Buffer): number => {
+  const value = Number(content.toString())
+  if (Number.isNaN(value)) throw new Error('not a number')
+  return value
+}
+
+interface Watched {
+  readonly file: WatchedFile<number>
+  readonly path: string
+  readonly changes: number[]
+  readonly said: string[]
+}
+
+function watched(t: Test, content: string): Watched {
+  const path = join(t.testdir({ file: content }), 'file')
+  const changes: number[] = []
+  const said: string[] = []
+  const unsubscribe = [
+    facts.reload.subscribe(({ result }) => said.push(result)),
+    facts.notice.subscribe(({ level, fields }: Notice) => {
+      if (fields?.['file'] === path) said.push(level)
+    }),
+  ]
+  const file = watchFile(path, {
+    parse: number,
+    changed: value => changes.push(value),
+    intervalMs: 3_600_000,
+  })
+  t.teardown(() => {
+    file.close()
+    for (const stop of unsubscribe) stop()
+  })
+  return { file, path, changes, said }
+}
+
+t.test('a new content is the value after the next look', async t => {
+  const { file, path, changes, said } = watched(t, '1')
+  t.equal(file.value, 1)
+  writeFileSync(path, '2')
+  t.equal(file.value, 1)
+  t.equal(await file.refresh(), 2)
+  t.equal(file.value, 2)
+  t.equal(await file.refresh(), 2)
+  t.strictSame(changes, [2], 'told once')
+  t.strictSame(said, ['ok', 'info'])
+})
+
+t.test('a broken or missing file keeps the last good value, and says so once', async t => {
+  const { file, path, changes, said } = watched(t, '1')
+  writeFileSync(path, 'broken')
+  t.equal(await file.refresh(), 1)
+  t.equal(await file.refresh(), 1)
+  t.strictSame(said, ['error', 'error'], 'one failed reload, one notice')
+  rmSync(path)
+  t.equal(await file.refresh(), 1)
+  t.equal(await file.refresh(), 1)
+  t.equal(said.length, 4, 'another fault is said too')
+  writeFileSync(path, '3')
+  t.equal(await file.refresh(), 3)
+  writeFileSync(path, 'broken')
+  await file.refresh()
+  t.equal(said.length, 8, 'the same fault is news after a good content')
+  t.strictSame(changes, [3])
+})
+
+t.test('symbolic links are followed when they are turned, as in mounted Secrets', async t => {
+  const folder = t.testdir({ one: { token: '1' }, two: { token: '2' } })
+  symlinkSync('one', join(folder, 'data'))
+  symlinkSync('data/token', join(folder, 'token'))
+  const file = watchFile(join(folder, 'token'), { parse: number })
+  t.teardown(() => file.close())
+  t.equal(file.value, 1)
+  symlinkSync('two', join(folder, 'next'))
+  renameSync(join(folder, 'next'), join(folder, 'data'))
+  t.equal(await file.refresh(), 2)
+})
+
+t.test('it looks by itself', async t => {
+  const path = join(t.testdir({ file: '1' }), 'file')
+  let changed: (value: number) => void = () => undefined
+  const seen = new Promise<number>(resolve => (changed = resolve))
+  const file = watchFile(path, { parse: number, changed, intervalMs: 5 })
+  t.teardown(() => file.close())
+  writeFileSync(path, '2')
+  // The timer keeps no process alive; the test must.
+  const alive = setInterval(() => undefined, 1_000)
+  t.equal(await seen, 2)
+  clearInterval(alive)
+})
+
+t.test('a file that cannot be used at the start is an error', async t => {
+  const folder = t.testdir({ broken: 'x' })
+  t.throws(() => watchFile(join(folder, 'broken'), { parse: number }), /not a number/)
+  t.throws(() => watchFile(join(folder, 'none'), { parse: number }), { code: 'ENOENT' })
+})
