@@ -22,6 +22,7 @@ import { loadServe } from '../lib/settings/load.js'
 import type { ServeSettings } from '../lib/settings/resolve.js'
 import { openCluster, type Cluster } from '../lib/upstream/cluster.js'
 import { createForward } from '../lib/upstream/forward.js'
+import { createUpgrade } from '../lib/upstream/upgrade.js'
 import { selfSubject } from '../lib/upstream/self-subject.js'
 import { watchFile, type WatchedFile } from '../lib/watched-file.js'
 
@@ -105,6 +106,8 @@ export async function startGateway(settings: ServeSettings): Promise<RunningGate
 
   const drain = createDrain({ graceMs: settings.shutdownGracePeriodMs })
   const authenticate = createAuthenticate({ authenticator: issuer })
+  const forward = createForward(cluster)
+  const upgrade = createUpgrade(cluster)
   const gateway = createGateway<EdgeClient>({
     authenticate: context => {
       if (drain.phase === 'refusing') throw new Refusal('draining')
@@ -114,7 +117,10 @@ export async function startGateway(settings: ServeSettings): Promise<RunningGate
       mode: modeOf(settings, cluster),
       clientImpersonation: settings.clientImpersonation,
     }),
-    carry: createForward(cluster),
+    carry: (granted, client) =>
+      granted.context.head.upgrade === undefined
+        ? forward(granted, client)
+        : upgrade(granted, client),
     refuse: (context, refusal, client) => refuse(context.id, refusal, client),
   })
 
@@ -194,17 +200,18 @@ const privilegedRemark =
 
 /** Whoever runs the gateway with a credential of its own is told, and told again. */
 function announcePrivilege(): () => void {
-  const announce = (): void =>
-    facts.notice.publish({
-      level: 'warn',
-      msg: 'UNSAFE: --unsafe-use-service-account-token is on. Every request is forwarded with the credential of this gateway; whoever gets hold of it can act as anybody it may impersonate.',
-    })
   facts.privileged.publish({ privileged: true })
   announce()
   const timer = setInterval(announce, 3_600_000)
   timer.unref()
   return () => clearInterval(timer)
 }
+
+const announce = (): void =>
+  facts.notice.publish({
+    level: 'warn',
+    msg: 'UNSAFE: --unsafe-use-service-account-token is on. Every request is forwarded with the credential of this gateway; whoever gets hold of it can act as anybody it may impersonate.',
+  })
 
 const signals = ['SIGTERM', 'SIGINT'] as const
 

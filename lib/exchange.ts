@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import type { RequestInfo } from './request-info.js'
 
 /** Header fields as received: order, case and repeats kept; values as Latin-1 code units, one a byte. */
@@ -54,6 +54,11 @@ export interface Client {
   readonly body: Readable | undefined
   /** True once `start` was called: from then on a refusal can only be an `abort`. */
   readonly started: boolean
+  /**
+   * Answers an upgrade with 101 and these fields; what is returned is the connection itself from then on,
+   * beginning with what the client sent early. Only where `RequestHead.upgrade` is set.
+   */
+  switchProtocols?(headers: HeaderList): Duplex
   /** Tells a client that waits for it (`Expect: 100-continue`) to send the body; else does nothing. */
   invite(): void
   /**

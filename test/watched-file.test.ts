@@ -5,7 +5,7 @@ import { facts, type Notice } from '../lib/channels.js'
 import { watchFile, type WatchedFile } from '../lib/watched-file.js'
 
 const number = (content: Buffer): number => {
-  const value = Number(content.toString())
+  const value = Number.parseInt(content.toString(), 10)
   if (Number.isNaN(value)) throw new Error('not a number')
   return value
 }

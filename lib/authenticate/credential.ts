@@ -10,7 +10,7 @@ import type { Credential } from './authenticator.js'
  * @throws Refusal `credential_missing`, `credential_ambiguous`, `credential_malformed`
  */
 export function findCredential(head: RequestHead): Credential {
-  const presented = [...authorizations(head)]
+  const presented = [...authorizations(head), ...bearerProtocols(head)]
   const [only] = presented
   if (only === undefined) throw new Refusal('credential_missing')
   if (presented.length > 1) throw new Refusal('credential_ambiguous')
@@ -24,6 +24,40 @@ function* authorizations(head: RequestHead): Generator<Presented> {
   for (const [name, value] of head.headers) {
     if (name.length === 13 && name.toLowerCase() === 'authorization') yield () => bearer(value)
   }
+}
+
+const bearerProtocol = 'base64url.bearer.authorization.k8s.io.'
+
+/**
+ * The token that browsers, which cannot set `Authorization` on a WebSocket, send as a subprotocol. Like
+ * at the API server it must stand beside a real one. Anywhere else than on such an upgrade it is none.
+ * (`k8s.io/apiserver/pkg/authentication/request/websocket`)
+ */
+function* bearerProtocols(head: RequestHead): Generator<Presented> {
+  if (head.upgrade !== 'websocket') return
+  const protocols = head.headers
+    .filter(([name]) => name.toLowerCase() === 'sec-websocket-protocol')
+    .flatMap(([, value]) => value.split(','))
+    .map(protocol => protocol.trim())
+  const alone = protocols.every(protocol => protocol.startsWith(bearerProtocol))
+  for (const protocol of protocols) {
+    if (!protocol.startsWith(bearerProtocol)) continue
+    yield () => {
+      if (alone) throw new Refusal('credential_malformed', 'a bearer subprotocol without another')
+      return fromProtocol(protocol.slice(bearerProtocol.length))
+    }
+  }
+}
+
+/** Base64url of the token; dashboards also send it padded. */
+function fromProtocol(encoded: string): string {
+  const text = encoded.replace(/={1,2}$/, '')
+  const decoded = Buffer.from(text, 'base64url')
+  const token = decoded.toString('latin1')
+  if (decoded.toString('base64url') !== text || !/^[\x21-\x7e]+$/.test(token)) {
+    throw new Refusal('credential_malformed', 'the bearer subprotocol is not base64url of a token')
+  }
+  return token
 }
 
 /** RFC 6750 2.1, without its leniency: one blank, visible ASCII, nothing after it. */

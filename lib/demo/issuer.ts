@@ -200,7 +200,8 @@ async function login(
     return
   }
   const clicked = new URL(request.url ?? '/', 'https://unused').searchParams.get('user')
-  const hint = String(params['login_hint'] ?? '')
+  const { login_hint: said } = params
+  const hint = typeof said === 'string' ? said : ''
   const vouched = hint.startsWith(`${secret} `) ? hint.slice(secret.length + 1) : undefined
   const name = vouched ?? (passwordless ? (clicked ?? hint) : undefined)
   if (name !== undefined && users.has(name)) {

@@ -9,8 +9,8 @@ export interface SignIn {
   /** Nobody need listen there. */
   readonly redirectUri: string
   readonly scope: string
-  /** Said as `login_hint`: the issuer must take it without asking further. */
-  readonly user: string
+  /** Tells the issuer who signs in; it must ask no further. */
+  readonly loginHint: string
 }
 
 /**
@@ -23,7 +23,7 @@ export async function signIn({
   clientId,
   redirectUri,
   scope,
-  user,
+  loginHint,
 }: SignIn): Promise<string> {
   const agent = new Agent({ connect: { ca } })
   try {
@@ -38,7 +38,7 @@ export async function signIn({
       scope,
       state: expectedState,
       nonce: expectedNonce,
-      login_hint: user,
+      login_hint: loginHint,
       code_challenge: await oidc.calculatePKCECodeChallenge(pkceCodeVerifier),
       code_challenge_method: 'S256',
     })

@@ -12,7 +12,7 @@ export class Http1Client implements EdgeClient {
   readonly isMultiplexed = false
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
-  readonly #departures = new Departures()
+  protected readonly departures = new Departures()
   #awaitsInvitation: boolean
   #close = false
 
@@ -22,7 +22,7 @@ export class Http1Client implements EdgeClient {
     this.body = head.hasBody ? new RequestBody(request) : undefined
     this.#awaitsInvitation =
       head.hasBody && head.protocol === 'HTTP/1.1' && request.headers.expect !== undefined
-    response.once('close', () => this.#departures.left(response.writableFinished))
+    response.once('close', () => this.departures.left(response.writableFinished))
     // Reported by the listener that sees the connection; here it would only be uncaught.
     response.on('error', ignore)
     this.body?.on('error', ignore)
@@ -71,19 +71,19 @@ export class Http1Client implements EdgeClient {
   }
 
   onGone(listener: () => void): void {
-    this.#departures.onGone(listener)
+    this.departures.onGone(listener)
   }
 
   onAskedToEnd(listener: () => void): void {
-    this.#departures.onAskedToEnd(listener)
+    this.departures.onAskedToEnd(listener)
   }
 
   askToEnd(): void {
-    this.#departures.askToEnd()
+    this.departures.askToEnd()
   }
 
   get finished(): Promise<boolean> {
-    return this.#departures.finished
+    return this.departures.finished
   }
 
   get #unread(): boolean {

@@ -20,6 +20,7 @@ import { Http1Client } from './http1.js'
 import { Http2Client } from './http2.js'
 import type { PeerAddress } from './peer-address.js'
 import { refusalBytes, refuse } from './reply.js'
+import { UpgradeClient } from './upgrade-client.js'
 import { auditId, maxHeaderBytes, maxHeaderLines, readHead } from './request-head.js'
 
 export interface ListenerOptions {
@@ -81,6 +82,8 @@ export async function startListener(
           minVersion: tls.minVersion,
           ALPNProtocols: ['h2', 'http/1.1'],
           handshakeTimeout: headTimeoutMs,
+          // As Node's plain server: a tunnel may be closed in one direction.
+          allowHalfOpen: true,
         })
   // All header lines, so that they can be counted instead of being dropped.
   server.maxHeadersCount = 0
@@ -136,11 +139,25 @@ export async function startListener(
       },
     )
   }
+  /** Node's parser has let go of the connection: whatever the answer, it was the last request on it. */
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, early: Buffer): void => {
+    serve(
+      {
+        protocol: `HTTP/${request.httpVersion}`,
+        method: request.method ?? '',
+        target: request.url ?? '',
+        rawHeaders: request.rawHeaders,
+      },
+      request.socket,
+      head => UpgradeClient.of(request, socket, early, head),
+      (id, refusal) => endWith(socket, refusalBytes(id, refusal)),
+    )
+  }
   server.on('request', onRequest)
   server.on('checkContinue', onRequest)
   server.on('checkExpectation', onRequest)
-  server.on('upgrade', onDetached)
-  server.on('connect', onDetached)
+  server.on('upgrade', onUpgrade)
+  server.on('connect', onConnect)
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     const refusal = refusalForParser(error)
     if (!refusal || !socket.writable) {
@@ -310,20 +327,10 @@ class ConnectionExchanges {
   }
 }
 
-/** Requests whose connection Node's parser has let go of. */
-function onDetached(request: IncomingMessage, socket: Duplex): void {
+/** CONNECT: Node's parser has let go of the connection already. */
+function onConnect(request: IncomingMessage, socket: Duplex): void {
   const id = auditId(request.rawHeaders)
-  let refusal = new Refusal('upgrade_unsupported')
-  try {
-    readHead({
-      protocol: `HTTP/${request.httpVersion}`,
-      method: request.method ?? '',
-      target: request.url ?? '',
-      rawHeaders: request.rawHeaders,
-    })
-  } catch (error) {
-    refusal = Refusal.from(error)
-  }
+  const refusal = new Refusal('method_not_allowed')
   publishMalformed(id, request.socket, refusal)
   endWith(socket, refusalBytes(id, refusal))
 }

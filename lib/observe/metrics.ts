@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { facts, type Exchange, type StreamKind } from '../channels.js'
-import type { RefusalCode } from '../refusal.js'
+import { refusalCodes } from '../refusal.js'
 
 export interface Metrics {
   readonly contentType: string
@@ -84,7 +84,7 @@ export function createMetrics(): Metrics {
   for (const result of ['hit', 'miss', 'shared']) tokens.inc({ result }, 0)
   for (const result of ['ok', 'error']) reloads.inc({ result }, 0)
   for (const action of ['stripped', 'rejected']) impersonation.inc({ action }, 0)
-  for (const reason of Object.keys(reasons)) refusals.inc({ reason }, 0)
+  for (const reason of refusalCodes) refusals.inc({ reason }, 0)
   for (const kind of Object.keys(kinds)) streams.set({ kind }, 0)
 
   const over = ({ context, grant, refusal, outcome, endedAt }: Exchange): void => {
@@ -147,46 +147,4 @@ const kinds: Readonly<Record<StreamKind, true>> = {
   attach: true,
   portforward: true,
   proxy: true,
-}
-
-/** All there are: an alert on a reason must not wait for its first time. */
-const reasons: Readonly<Record<RefusalCode, true>> = {
-  request_malformed: true,
-  request_framing: true,
-  request_target: true,
-  request_authority: true,
-  credential_ambiguous: true,
-  upgrade_protocol: true,
-  upgrade_body: true,
-  upgrade_unsupported: true,
-  method_not_allowed: true,
-  request_timeout: true,
-  expectation_failed: true,
-  headers_too_large: true,
-  credential_missing: true,
-  credential_malformed: true,
-  token_malformed: true,
-  token_type: true,
-  token_algorithm: true,
-  token_issuer: true,
-  token_audience: true,
-  token_expired: true,
-  token_not_yet_valid: true,
-  token_key: true,
-  token_signature: true,
-  token_claim: true,
-  identity_unusable: true,
-  identity_reserved: true,
-  impersonation_refused: true,
-  too_many_groups: true,
-  issuer_unavailable: true,
-  keys_unavailable: true,
-  draining: true,
-  upstream_unreachable: true,
-  upstream_malformed: true,
-  upstream_credential: true,
-  upstream_timeout: true,
-  client_gone: true,
-  invariant: true,
-  internal: true,
 }

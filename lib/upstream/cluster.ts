@@ -18,6 +18,8 @@ export interface ClusterOptions {
   readonly intervalMs?: number
   /** @default process.env */
   readonly env?: NodeJS.ProcessEnv
+  /** Milliseconds, monotonic. */
+  readonly now?: () => number
 }
 
 /** The API server: where it is, how it is trusted, and with what we come. */
@@ -27,6 +29,8 @@ export interface Cluster {
   readonly basePath: string
   /** Connections for ordinary requests, or for long-running ones, which keep theirs to themselves. */
   dispatcher(use: 'request' | 'stream'): Dispatcher
+  /** With what to open a connection of one's own, for an upgrade. */
+  readonly connection: ConnectionOptions
   /** The gateway's own credential; `undefined` when it is not to be used. */
   readonly credential: GatewayCredential | undefined
   /**
@@ -59,7 +63,22 @@ interface Target {
   readonly source: CredentialSource | undefined
 }
 
+/** Where the API server is, how it is trusted, and what certificate we show it; for `node:http` and `node:https`. */
+export interface ConnectionOptions {
+  readonly protocol: string
+  readonly hostname: string
+  readonly port: string
+  /** As a `Host` field says it. */
+  readonly host: string
+  readonly rejectUnauthorized: boolean
+  readonly ca?: string
+  readonly servername?: string
+  readonly cert?: string
+  readonly key?: string
+}
+
 interface Connection {
+  readonly options: ConnectionOptions
   readonly fingerprint: string
   readonly requests: Pool
   readonly streams: Pool
@@ -73,8 +92,15 @@ const renewAtMostEveryMs = 5_000
  * @throws ClusterFault
  */
 export async function openCluster(options: ClusterOptions): Promise<Cluster> {
-  let target = findTarget(options)
-  let proof = await target.source?.load(false)
+  const { now = () => performance.now() } = options
+  let target: Target
+  let proof: Proof | undefined
+  try {
+    target = findTarget(options)
+    proof = await target.source?.load(false)
+  } catch (error) {
+    throw error instanceof ClusterFault ? error : new ClusterFault(said(error))
+  }
   if (options.useOwnCredential && proof === undefined) {
     throw new ClusterFault(
       'the kubeconfig user has no credential: --unsafe-use-service-account-token needs a token, tokenFile, exec or client certificate',
@@ -84,8 +110,10 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   let credential = proof && spokenAs(proof)
   let complaint: string | undefined
   let looking: Promise<void> | undefined
+  let renewing: Promise<boolean> | undefined
   let lastRenewal = -Infinity
-  const retired = new Set<Promise<unknown>>()
+  /** Pools that finish what they carry. */
+  const retired = new Set<Pool>()
 
   const look = async (force: boolean): Promise<void> => {
     try {
@@ -128,9 +156,11 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
 
   const retire = (old: Connection): void => {
     for (const pool of [old.requests, old.streams]) {
-      const gone = pool.close().catch(() => undefined)
-      retired.add(gone)
-      void gone.then(() => retired.delete(gone))
+      retired.add(pool)
+      void pool
+        .close()
+        .catch(() => undefined)
+        .finally(() => retired.delete(pool))
     }
   }
 
@@ -149,19 +179,27 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     get credential() {
       return credential
     },
+    get connection() {
+      return connection.options
+    },
     dispatcher: use => (use === 'stream' ? connection.streams : connection.requests),
     async renew(refused) {
       if (credential !== refused) return true
-      if (performance.now() - lastRenewal < renewAtMostEveryMs) return false
-      lastRenewal = performance.now()
-      await looking
-      await refresh(true)
-      return true
+      if (renewing) return await renewing
+      if (now() - lastRenewal < renewAtMostEveryMs) return false
+      lastRenewal = now()
+      const renewal = async (): Promise<boolean> => {
+        await looking
+        await refresh(true)
+        return true
+      }
+      return await (renewing = renewal().finally(() => (renewing = undefined)))
     },
     refresh: () => refresh(),
     async close() {
       clearInterval(timer)
-      await Promise.all([connection.requests.destroy(), connection.streams.destroy()])
+      const pools = [connection.requests, connection.streams, ...retired]
+      await Promise.all(pools.map(pool => pool.destroy()))
     },
   }
 }
@@ -177,23 +215,35 @@ const spokenAs = (proof: Proof): GatewayCredential =>
   })
 
 function connect(target: Target, proof: Proof | undefined): Connection {
+  const { url } = target
+  const trust = {
+    rejectUnauthorized: target.verify,
+    ...(target.ca !== undefined && { ca: target.ca }),
+    ...(target.serverName !== undefined && { servername: target.serverName }),
+    ...(proof?.cert !== undefined && { cert: proof.cert }),
+    ...(proof?.key !== undefined && { key: proof.key }),
+  }
   const open = (): Pool =>
-    new Pool(target.url.origin, {
+    new Pool(url.origin, {
       pipelining: 1,
       bodyTimeout: 0,
       headersTimeout: 0,
       keepAliveTimeout: 60_000,
       maxHeaderSize: 256 * 1024,
-      connect: {
-        timeout: 10_000,
-        rejectUnauthorized: target.verify,
-        ...(target.ca !== undefined && { ca: target.ca }),
-        ...(target.serverName !== undefined && { servername: target.serverName }),
-        ...(proof?.cert !== undefined && { cert: proof.cert }),
-        ...(proof?.key !== undefined && { key: proof.key }),
-      },
+      connect: { timeout: 10_000, ...trust },
     })
-  return { fingerprint: fingerprint(target, proof), requests: open(), streams: open() }
+  return {
+    fingerprint: fingerprint(target, proof),
+    requests: open(),
+    streams: open(),
+    options: {
+      protocol: url.protocol,
+      hostname: url.hostname.replace(/^\[|\]$/g, ''),
+      port: url.port,
+      host: url.host,
+      ...trust,
+    },
+  }
 }
 
 /** What a connection was opened with; another one is needed when it changes. */

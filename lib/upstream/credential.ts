@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { KubeConfig, type Cluster as KubeCluster, type User } from '@kubernetes/client-node'
 import { parse } from 'yaml'
@@ -66,7 +66,7 @@ function read({ text, path, user: name, cluster }: KubeconfigUser): CredentialSo
   // client-go's order: the file wins over the token beside it.
   if (file !== undefined) return tokenFile(resolve(dirname(path), file))
   if (user.token !== undefined && user.token !== '') return fixed(user.token)
-  if (user.exec !== undefined) return execPlugin(user, cluster)
+  if (user.exec !== undefined) return execPlugin(user, cluster, dirname(path))
   return clientCertificate(user)
 }
 
@@ -132,14 +132,14 @@ interface ExecCredential {
 /** Plugins are run a little before their answer ends, never on a request's path. */
 const renewAheadMs = 60_000
 
-function execPlugin(user: User, cluster: KubeCluster): CredentialSource {
+function execPlugin(user: User, cluster: KubeCluster, folder: string): CredentialSource {
   let proof: Proof | undefined
   let expiresAt = Infinity
   return {
     described: `exec ${JSON.stringify(user.exec)}`,
     async load(force) {
       if (proof && !force && Date.now() < expiresAt - renewAheadMs) return proof
-      const { status } = await runPlugin(user, cluster)
+      const { status } = await runPlugin(user, cluster, folder)
       const token = status?.token
       proof = {
         ...(token !== undefined && bearer(token, 'the answer of the exec plugin')),
@@ -158,7 +158,11 @@ function execPlugin(user: User, cluster: KubeCluster): CredentialSource {
  * Runs an exec credential plugin (`client.authentication.k8s.io`). By hand: the library's own way hides
  * when the answer ends, so that the next one could not be had ahead of time.
  */
-async function runPlugin({ exec }: User, cluster: KubeCluster): Promise<ExecCredential> {
+async function runPlugin(
+  { exec }: User,
+  cluster: KubeCluster,
+  folder: string,
+): Promise<ExecCredential> {
   const info = {
     apiVersion: exec.apiVersion,
     kind: 'ExecCredential',
@@ -172,6 +176,9 @@ async function runPlugin({ exec }: User, cluster: KubeCluster): Promise<ExecCred
       },
     },
   }
+  const named: string = exec.command
+  // A bare name is looked for on PATH; a relative path starts at the kubeconfig, as client-go has it.
+  const command = basename(named) === named ? named : resolve(folder, named)
   const added: ReadonlyArray<{ name: string; value: string }> = exec.env ?? []
   const env = {
     ...process.env,
@@ -179,13 +186,13 @@ async function runPlugin({ exec }: User, cluster: KubeCluster): Promise<ExecCred
     KUBERNETES_EXEC_INFO: JSON.stringify(info),
   }
   try {
-    const { stdout } = await run(exec.command, exec.args ?? [], { env, timeout: pluginTimeoutMs })
+    const { stdout } = await run(command, exec.args ?? [], { env, timeout: pluginTimeoutMs })
     return JSON.parse(stdout)
   } catch (error) {
     // The output of a plugin may hold its credential: neither it nor what JSON.parse quotes is passed on.
     const code = error instanceof SyntaxError ? 'its answer is not JSON' : exitOf(error)
     // oxlint-disable-next-line preserve-caught-error
-    throw new Error(`the exec plugin "${exec.command}" failed: ${code}`)
+    throw new Error(`the exec plugin "${named}" failed: ${code}`)
   }
 }
 

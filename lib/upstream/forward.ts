@@ -32,12 +32,14 @@ export function createForward(upstream: Upstream, options: ForwardOptions = {}):
   return async (granted, client) => {
     // A body that is malformed from its first bytes is noticed before anything is sent.
     if (client.body) await nextTurn()
-    const first = await attempt(upstream, granted, client, headTimeoutMs)
+    // Held on to: by the time it is refused, another request may have brought a new one.
+    const { credential } = upstream
+    const first = await attempt(upstream, credential, granted, client, headTimeoutMs)
     if (first !== 'credential_refused') return first
     // Ours was refused, not the caller's. A body is gone by now: only a request without one can be sent again.
-    const renewed = await upstream.renew(upstream.credential)
+    const renewed = await upstream.renew(credential)
     if (renewed && !client.body) {
-      const second = await attempt(upstream, granted, client, headTimeoutMs)
+      const second = await attempt(upstream, upstream.credential, granted, client, headTimeoutMs)
       if (second !== 'credential_refused') return second
     }
     throw new Refusal('upstream_credential')
@@ -48,12 +50,13 @@ const nextTurn = (): Promise<void> => new Promise(resolve => void setImmediate(r
 
 function attempt(
   upstream: Upstream,
+  credential: GatewayCredential | undefined,
   granted: Granted,
   client: Client,
   headTimeoutMs: number,
 ): Promise<Outcome | 'credential_refused'> {
   const { context, grant } = granted
-  const list = upstreamHeaders(context, grant, upstream.credential)
+  const list = upstreamHeaders(context, grant, credential)
   assertGranted(list, grant)
   const { method, target } = context.head
   const { longRunning } = context.info
@@ -236,7 +239,7 @@ function rawFields({ rawHeaders }: Dispatcher.DispatchController): HeaderList {
 }
 
 const latin1 = (value: Buffer | string): string =>
-  typeof value === 'string' ? value : value.toString("latin1")
+  typeof value === 'string' ? value : value.toString('latin1')
 
 /** An answer that cannot be read is the API server's fault; no answer is its absence. */
 function refusalFor(error: Error): Refusal {

@@ -34,6 +34,8 @@ export function upstreamHeaders(
   const list: string[] = []
   keepEndToEnd(list, context.head.headers, context.head.protocol === 'HTTP/2.0')
   list.push('X-Forwarded-For', context.peer.address, 'Audit-ID', context.id)
+  const { upgrade } = context.head
+  if (upgrade !== undefined) list.push('Connection', 'Upgrade', 'Upgrade', upgrade)
   switch (grant.credential.whose) {
     case 'caller':
       list.push('Authorization', `Bearer ${grant.credential.token.reveal()}`)

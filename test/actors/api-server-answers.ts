@@ -46,7 +46,9 @@ export const interim =
 
 /** Switches protocols although nobody asked for it, and sends bytes of another protocol. */
 export const unasked101: Responder = async (_, answer) => {
-  await answer.raw('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: evil\r\n\r\nevil')
+  await answer.raw(
+    'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: evil\r\n\r\nevil',
+  )
 }
 
 export const redirect =
@@ -85,7 +87,11 @@ export function stream(contentType = 'application/json'): Stream {
       const chunk = typeof piece === 'string' ? Buffer.from(piece) : piece
       const { raw } = await begun.promise
       await raw(
-        Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from('\r\n')]),
+        Buffer.concat([
+          Buffer.from(`${chunk.length.toString(16)}\r\n`),
+          chunk,
+          Buffer.from('\r\n'),
+        ]),
       )
     },
     finish: () => close(answer => answer.raw('0\r\n\r\n')),

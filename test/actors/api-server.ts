@@ -157,7 +157,8 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
       }
     } catch (error) {
       if (error instanceof EndOfBytes) {
-        if (error.rest.length > 0) faults.push(`cut: ${JSON.stringify(error.rest.toString('latin1'))}`)
+        if (error.rest.length > 0)
+          faults.push(`cut: ${JSON.stringify(error.rest.toString('latin1'))}`)
         socket.end()
       } else {
         faults.push(error instanceof Error ? error.message : String(error))
@@ -332,7 +333,9 @@ function begin(head: Buffer, reader: ByteReader, connection: RecordedConnection)
     const raw = (bytes: string | Uint8Array): Promise<void> =>
       new Promise(resolve => {
         if (!socket.writable) return resolve()
-        socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes, () => resolve())
+        socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes, () =>
+          resolve(),
+        )
       })
     await respond(request, {
       raw,
@@ -362,7 +365,9 @@ function written(
 ): Buffer {
   const isText = typeof body === 'string'
   const bytes =
-    isText || body instanceof Uint8Array ? Buffer.from(body as string) : Buffer.from(JSON.stringify(body))
+    isText || body instanceof Uint8Array
+      ? Buffer.from(body as string)
+      : Buffer.from(JSON.stringify(body))
   const lines = Object.entries(fields).flatMap(([name, value]) =>
     [value].flat().map(one => `${name}: ${one}`),
   )

@@ -27,16 +27,19 @@ t.test('a client certificate carries user and groups, and an end that was asked 
   t.equal(new Date(leaf.validTo).getTime(), notAfter.getTime())
 })
 
-t.test('a TLS handshake succeeds for a client that trusts the authority, and for no other', async t => {
-  const authority = createAuthority()
-  const server = createServer(await authority.issue(), socket => socket.end('hello'))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => server.close())
-  const { port } = server.address() as AddressInfo
-  const trusting = connect({ port, host: '127.0.0.1', ca: authority.ca })
-  t.equal(String((await once(trusting, 'data'))[0]), 'hello')
-  trusting.destroy()
-  const wary = connect({ port, host: '127.0.0.1', ca: createAuthority().ca })
-  await t.rejects(once(wary, 'secureConnect'))
-})
+t.test(
+  'a TLS handshake succeeds for a client that trusts the authority, and for no other',
+  async t => {
+    const authority = createAuthority()
+    const server = createServer(await authority.issue(), socket => socket.end('hello'))
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.teardown(() => server.close())
+    const { port } = server.address() as AddressInfo
+    const trusting = connect({ port, host: '127.0.0.1', ca: authority.ca })
+    t.equal(String((await once(trusting, 'data'))[0]), 'hello')
+    trusting.destroy()
+    const wary = connect({ port, host: '127.0.0.1', ca: createAuthority().ca })
+    await t.rejects(once(wary, 'secureConnect'))
+  },
+)

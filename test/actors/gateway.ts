@@ -53,7 +53,10 @@ export interface ProcessOptions {
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 /** Where the program is and how it is run: for tests that want another command than `serve`. */
-export function programLine({ dist = false, nodeArgs = [] }: ProcessOptions = {}): readonly string[] {
+export function programLine({
+  dist = false,
+  nodeArgs = [],
+}: ProcessOptions = {}): readonly string[] {
   return [...nodeArgs, ...(dist ? ['dist/cmd/main.js'] : ['--import=tsx', 'cmd/main.ts'])]
 }
 

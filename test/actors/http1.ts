@@ -96,7 +96,7 @@ async function pass(
   length: number,
   part: (bytes: Buffer) => void,
 ): Promise<void> {
-  for (let left = length; left > 0; ) {
+  for (let left = length; left > 0;) {
     const bytes = await reader.take(unread =>
       unread.length === 0 ? -1 : Math.min(left, unread.length),
     )

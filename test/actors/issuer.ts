@@ -172,7 +172,8 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<Issuer> 
     return key
   }
   const keyFor = (wanted: Pick<SignOptions, 'kid' | 'key'>): SigningKey => {
-    const key = wanted.key ?? (wanted.kid === undefined ? (published[0] ?? keys[0]) : named(wanted.kid))
+    const key =
+      wanted.key ?? (wanted.kid === undefined ? (published[0] ?? keys[0]) : named(wanted.kid))
     if (!key) throw new TypeError('there is no key')
     return key
   }
@@ -195,7 +196,11 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<Issuer> 
     get keys() {
       return keys
     },
-    addKey: async ({ alg = 'RS256', kid = `key-${String((made += 1))}`, published: shown = true } = {}) => {
+    addKey: async ({
+      alg = 'RS256',
+      kid = `key-${String((made += 1))}`,
+      published: shown = true,
+    } = {}) => {
       const key = await createSigningKey(kid, alg)
       keys = [...keys, key]
       if (shown) published = [...published, key]

@@ -207,7 +207,9 @@ export async function rawRequest(request: RawRequest): Promise<RawExchange> {
   let closed: Closed = 'open'
   try {
     const first = pieces.find(piece => typeof piece !== 'number') ?? ''
-    const word = Buffer.from(first as string).toString('latin1').split(' ', 1)
+    const word = Buffer.from(first as string)
+      .toString('latin1')
+      .split(' ', 1)
     const methods = request.methods ?? word
     while (responses.length < (request.answers ?? 1)) {
       responses.push(await connection.readResponse(methods[responses.length]))

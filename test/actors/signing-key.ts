@@ -9,16 +9,7 @@ import {
 import { promisify } from 'node:util'
 
 export type Algorithm =
-  | 'RS256'
-  | 'RS384'
-  | 'RS512'
-  | 'PS256'
-  | 'PS384'
-  | 'PS512'
-  | 'ES256'
-  | 'ES384'
-  | 'ES512'
-  | 'EdDSA'
+  'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA'
 
 /** A key of an issuer: what it signs with, and what it publishes. */
 export interface SigningKey {
@@ -33,10 +24,7 @@ export interface SigningKey {
 const generate = promisify(generateKeyPair)
 
 /** Makes a fresh key. Moduli have 2048 bits: fewer are refused by verifiers. */
-export async function createSigningKey(
-  kid: string,
-  alg: Algorithm = 'RS256',
-): Promise<SigningKey> {
+export async function createSigningKey(kid: string, alg: Algorithm = 'RS256'): Promise<SigningKey> {
   const { privateKey, publicKey } = await pair(alg)
   const jwk = { ...publicKey.export({ format: 'jwk' }), kid, alg, use: 'sig' }
   return { kid, alg, privateKey, publicKey, jwk }

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { startApiServer, type ApiServer, type ApiServerOptions, type WhoAmI } from './api-server.js'
 import { createAuthority, type Authority } from './certificates.js'
 import { tempDir, writeKubeconfig, writeServing, type Teardown } from './files.js'
@@ -45,6 +46,8 @@ export interface WorldOptions {
   readonly issuer?: Issuer | IssuerOptions
   readonly api?: ApiServer | ApiServerOptions
   readonly process?: ProcessOptions
+  /** Waits until the gateway knows the issuer's keys (`/readyz`). @default true */
+  readonly untilReady?: boolean
 }
 
 /** The credential of the gateway in a world of mode `gateway`. */
@@ -82,6 +85,7 @@ export async function startedWorld(t: Teardown, options: WorldOptions): Promise<
     ...(options.mode === 'gateway' ? ['--unsafe-use-service-account-token'] : []),
   ].filter(flag => !given.has(flag.split('=', 1)[0]))
   const gateway = await startGatewayProcess(t, [...needed, ...flags], options.process)
+  if (options.untilReady ?? true) await ready(gateway)
   const target = { port: gateway.port, ca: authority.ca }
   return {
     issuer,
@@ -100,9 +104,17 @@ export async function startedWorld(t: Teardown, options: WorldOptions): Promise<
         ...(token === false ? [] : ([['Authorization', `Bearer ${token}`]] as const)),
         ...headers,
       ]
-      return rawRequest({ ...asked, ...target, bytes: requestBytes(method, path, fields, asked.body) })
+      return rawRequest({
+        ...asked,
+        ...target,
+        bytes: requestBytes(method, path, fields, asked.body),
+      })
     },
   }
+}
+
+async function ready(gateway: GatewayProcess): Promise<void> {
+  while ((await gateway.admin('/readyz')).status !== 200) await pause(20)
 }
 
 /**

@@ -327,6 +327,13 @@ t.test('at most 256 keys are looked at', async t => {
   t.equal(await said(token(a)), 'rejected token_key')
 })
 
+t.test('one token is tried with at most sixteen keys', async t => {
+  const crowd = Array.from({ length: 17 }, () => createSigner('ES256'))
+  const { said } = await startSubject(createFakeIssuer(...crowd))
+  const answers = await Promise.all(crowd.map(signer => said(token(signer))))
+  t.strictSame(answers, [...Array.from({ length: 16 }, () => 'alice'), 'rejected token_signature'])
+})
+
 t.test('discovery is believed only about its own issuer, and only over https', async t => {
   for (const [discovery, reason] of [
     [{ issuer: `${issuerUrl}/`, jwks_uri: jwksUrl }, 'discovery names another issuer'],

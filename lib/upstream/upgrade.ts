@@ -1,0 +1,186 @@
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest, type RequestOptions } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { facts } from '../channels.js'
+import type { Client, HeaderList, Outcome } from '../exchange.js'
+import type { Granted, Stages } from '../gateway.js'
+import { Refusal } from '../refusal.js'
+import { answerHeaders } from './answer.js'
+import type { ConnectionOptions } from './cluster.js'
+import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
+import { tunnel } from './tunnel.js'
+
+/** What an upgrade needs to know of the cluster; `cluster.ts` has it. */
+export interface UpgradeUpstream {
+  readonly basePath: string
+  readonly connection: ConnectionOptions
+  readonly credential: GatewayCredential | undefined
+  renew(refused: GatewayCredential | undefined): Promise<boolean>
+}
+
+/**
+ * Carries a granted upgrade (WebSocket, SPDY/3.1): exec, attach, port-forward. The client's connection is switched
+ * only after the API server has switched to the very protocol that was asked for; any other answer is
+ * relayed as an ordinary one, and both connections end (CVE-2018-1002105).
+ */
+export function createUpgrade(upstream: UpgradeUpstream): Stages['carry'] {
+  return async (granted, client) => {
+    const first = await ask(upstream, granted, client)
+    let answer = first
+    if (isRefusedCredential(granted, first)) {
+      discard(first)
+      if (!(await upstream.renew(upstream.credential))) throw new Refusal('upstream_credential')
+      answer = await ask(upstream, granted, client)
+      if (isRefusedCredential(granted, answer)) {
+        discard(answer)
+        throw new Refusal('upstream_credential')
+      }
+    }
+    return 'socket' in answer
+      ? await switched(granted, client, answer)
+      : await refused(granted, client, answer)
+  }
+}
+
+interface Switched {
+  readonly message: IncomingMessage
+  readonly socket: Duplex
+}
+
+interface Declined {
+  readonly message: IncomingMessage
+}
+
+const isRefusedCredential = ({ grant }: Granted, { message }: Declined): boolean =>
+  grant.credential.whose === 'gateway' && message.statusCode === 401
+
+const discard = ({ message }: Declined): unknown => message.destroy()
+
+/** One try: resolves with whatever answer came, if it is one that an upgrade can have. */
+function ask(
+  upstream: UpgradeUpstream,
+  granted: Granted,
+  client: Client,
+): Promise<Switched | Declined> {
+  const { head } = granted.context
+  const list = upstreamHeaders(granted.context, granted.grant, upstream.credential)
+  assertGranted(list, granted.grant)
+  const { host, ...connection } = upstream.connection
+  const send = connection.protocol === 'http:' ? httpRequest : httpsRequest
+  return new Promise((resolve, reject) => {
+    // Node takes a raw list here, which its types leave out (`http.ClientRequest`, `headers`).
+    const options: RequestOptions & { readonly allowHalfOpen: true; readonly headers: unknown } = {
+      ...connection,
+      // A connection of its own: it will not come back.
+      agent: false,
+      allowHalfOpen: true,
+      ALPNProtocols: ['http/1.1'],
+      method: head.method,
+      path: upstream.basePath + head.target,
+      headers: ['Host', host, ...list],
+      maxHeaderSize: 256 * 1024,
+      setHost: false,
+    }
+    const request = send(options)
+    const fail = (refusal: Refusal): void => {
+      request.destroy()
+      reject(refusal)
+    }
+    client.onGone(() => fail(new Refusal('client_gone')))
+    client.onAskedToEnd(() => fail(new Refusal('draining')))
+    request.on('error', error => reject(refusalFor(error)))
+    request.once('upgrade', (message: IncomingMessage, socket: Duplex, early: Buffer) => {
+      socket.on('error', ignore)
+      if (message.headers.upgrade?.toLowerCase() !== head.upgrade) {
+        socket.destroy()
+        fail(new Refusal('upstream_malformed', 'switched to a protocol nobody asked for'))
+        return
+      }
+      if (early.length > 0) socket.unshift(early)
+      resolve({ message, socket })
+    })
+    request.once('response', (message: IncomingMessage) => {
+      message.on('error', ignore)
+      const { statusCode = 0 } = message
+      // A redirect would be followed with the credential (CVE-2020-8559); a success is none without 101.
+      if (statusCode < 400) fail(new Refusal('upstream_malformed', `answered with ${statusCode}`))
+      else resolve({ message })
+    })
+    request.end()
+  })
+}
+
+async function switched(
+  granted: Granted,
+  client: Client,
+  { message, socket }: Switched,
+): Promise<Outcome> {
+  const { id, head, info } = granted.context
+  if (!client.switchProtocols || head.upgrade === undefined) {
+    socket.destroy()
+    throw new Refusal('invariant', 'an upgrade without a connection to switch')
+  }
+  const fields = answerHeaders(fieldsOf(message), id, { stripped: false })
+  const ours = client.switchProtocols([
+    ...fields,
+    ['Connection', 'Upgrade'],
+    ['Upgrade', message.headers.upgrade ?? head.upgrade],
+  ])
+  const kind = info.longRunning
+  if (kind !== undefined) facts.stream.publish({ kind, change: 1 })
+  const { bytes, broken } = await tunnel(ours, socket)
+  if (kind !== undefined) facts.stream.publish({ kind, change: -1 })
+  return { status: 101, bytes, ended: ending(broken) }
+}
+
+const ending = (broken: 'client' | 'upstream' | undefined): Outcome['ended'] =>
+  broken === undefined ? 'complete' : broken === 'client' ? 'client_gone' : 'upstream_broke'
+
+/** An answer that is no switch: relayed whole, as to any other request. */
+async function refused(
+  { context, stripped }: Granted,
+  client: Client,
+  { message }: Declined,
+): Promise<Outcome> {
+  const { statusCode: status = 0 } = message
+  let bytes = 0
+  try {
+    client.start(status, answerHeaders(fieldsOf(message), context.id, { stripped }))
+  } catch (error) {
+    message.destroy()
+    throw new Refusal('upstream_malformed', undefined, { cause: error })
+  }
+  client.onWritable(() => message.resume())
+  message.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (!client.write(chunk)) message.pause()
+  })
+  const whole = await new Promise<boolean>(resolve => {
+    message.once('end', () => resolve(true))
+    message.once('close', () => resolve(message.complete))
+    client.onGone(() => message.destroy())
+  })
+  if (!whole) {
+    client.abort()
+    return { status, bytes, ended: 'upstream_broke' }
+  }
+  client.end()
+  return { status, bytes, ended: (await client.finished) ? 'complete' : 'client_gone' }
+}
+
+function fieldsOf({ rawHeaders }: IncomingMessage): HeaderList {
+  const fields: Array<readonly [string, string]> = []
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    fields.push([rawHeaders[at]!, rawHeaders[at + 1]!])
+  }
+  return fields
+}
+
+function refusalFor(error: NodeJS.ErrnoException): Refusal {
+  const malformed = error.code?.startsWith('HPE_') === true
+  return new Refusal(malformed ? 'upstream_malformed' : 'upstream_unreachable', undefined, {
+    cause: error,
+  })
+}
+
+const ignore = (): void => undefined
