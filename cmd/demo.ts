@@ -129,10 +129,12 @@ function read(args: readonly string[]): Asked | { readonly faults: readonly stri
   }
 }
 
-/** The port that was asked for; or the usual one, or a free one when somebody has that. */
+/**
+ * The port that was asked for; or the usual one, or a free one when somebody has that.
+ * @throws what the system says when the port that was asked for cannot be had
+ */
 async function portFor(asked: number | undefined): Promise<{ port: number; takenPort?: number }> {
-  if (asked !== undefined && asked !== 0) return { port: asked }
-  if (asked === 0) return { port: await freePort(0) }
+  if (asked !== undefined) return { port: await freePort(asked) }
   const usual = 8443
   try {
     return { port: await freePort(usual) }

@@ -43,7 +43,7 @@ function whatRuns({ gateway, issuer, admin, cluster, takenPort }: Introduced): s
       ? row(
           'Kubernetes',
           cluster.url,
-          'an in-memory stand-in: not a cluster, its pods are only told of',
+          'an in-memory stand-in: not a cluster, nothing runs in its pods',
         )
       : row('Kubernetes', 'your cluster', realCluster(cluster))
   return [

@@ -1,12 +1,10 @@
 import { generateKeyPair, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
 import type Provider from 'oidc-provider'
 import type { Context, Grant } from 'oidc-provider'
 import { createAuthority, type Authority } from './certificates.js'
+import { listenOnLoopback } from './loopback-server.js'
 import { quietly } from './quietly.js'
 import { signIn } from './sign-in.js'
 
@@ -63,7 +61,7 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<Issuer> 
   const secret = randomBytes(16).toString('hex')
   let provider: Provider | undefined
   let answer: ReturnType<Provider['callback']> | undefined
-  const server = createServer({ cert, key, minVersion: 'TLSv1.2' }, (request, response) => {
+  const server = await listenOnLoopback({ cert, key }, (request, response) => {
     const handled = request.url?.startsWith(loginPath)
       ? login(request, response, { provider, users, secret, passwordless })
       : answer?.(request, response)
@@ -72,11 +70,7 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<Issuer> 
       response.end()
     })
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  // A TCP server's address is never a path.
-  const { port } = server.address() as AddressInfo
-  const url = `https://127.0.0.1:${port}`
+  const { url } = server
   const configuration = configurationFor(users, await signingKey(), options.tokenSeconds ?? 3_600)
   await quietly(async () => {
     const { default: OidcProvider } = await import('oidc-provider')
@@ -99,12 +93,7 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<Issuer> 
         loginHint: `${secret} ${user}`,
       })
     },
-    close: async () => {
-      const closed = once(server, 'close')
-      server.close()
-      server.closeAllConnections()
-      await closed
-    },
+    close: () => server.close(),
   }
 }
 

@@ -1,14 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { parse } from 'yaml'
 import { ApiError } from './api-error.js'
 import { identify, type Authenticate, type Caller } from './callers.js'
 import { createAuthority, type Authority } from './certificates.js'
 import { discovery } from './discovery.js'
 import { log } from './logs.js'
+import { listenOnLoopback } from './loopback-server.js'
 import { openapi } from './openapi.js'
 import { operate, type Result } from './operations.js'
 import { decodeProtobuf, protobufType } from './protobuf.js'
@@ -106,35 +104,28 @@ export async function startKubernetesApi(
       ? undefined
       : enliven(surroundings.storage, now, options.activityMs)
 
-  const server = createServer(
-    { cert, key, minVersion: 'TLSv1.2', maxHeaderSize: 256 * 1024, keepAliveTimeout: 120_000 },
+  const server = await listenOnLoopback(
+    { cert, key, maxHeaderSize: 256 * 1024, keepAliveTimeout: 120_000 },
     (request, response) => {
       void serve(request, response, surroundings, options.seen)
     },
   )
-  server.maxHeadersCount = 0
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  // A TCP server's address is never a path.
-  const { port } = server.address() as AddressInfo
 
   return {
-    url: `https://127.0.0.1:${port}`,
+    url: server.url,
     ca: authority.ca,
     adminToken,
     gatewayToken,
     close: async () => {
       rest?.()
-      const closed = once(server, 'close')
-      server.close()
       for (const end of surroundings.streams) end()
-      // What was just ended still has its last bytes to send; idle connections need not be waited for.
-      setTimeout(() => server.closeAllConnections(), 100).unref()
-      server.closeIdleConnections()
-      await closed
+      await server.close(streamEndMs)
     },
   }
 }
+
+/** What an ended stream gets to send its last bytes. */
+const streamEndMs = 100
 
 async function serve(
   request: IncomingMessage,

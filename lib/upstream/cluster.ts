@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import { KubeConfig } from '@kubernetes/client-node'
 import { Pool, type Dispatcher } from 'undici'
 import { facts } from '../channels.js'
@@ -95,18 +96,19 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   const { now = () => performance.now() } = options
   let target: Target
   let proof: Proof | undefined
+  let connection: Connection
   try {
     target = findTarget(options)
     proof = await target.source?.load(false)
+    if (options.useOwnCredential && proof === undefined) {
+      throw new ClusterFault(
+        'the kubeconfig user has no credential: --unsafe-use-service-account-token needs a token, tokenFile, exec or client certificate',
+      )
+    }
+    connection = connect(target, proof)
   } catch (error) {
     throw error instanceof ClusterFault ? error : new ClusterFault(said(error))
   }
-  if (options.useOwnCredential && proof === undefined) {
-    throw new ClusterFault(
-      'the kubeconfig user has no credential: --unsafe-use-service-account-token needs a token, tokenFile, exec or client certificate',
-    )
-  }
-  let connection = connect(target, proof)
   let credential = proof && spokenAs(proof)
   let complaint: string | undefined
   let looking: Promise<void> | undefined
@@ -126,8 +128,9 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
         nextTarget.url.href !== target.url.href ||
         fingerprint(nextTarget, nextProof) !== connection.fingerprint
       if (changed) {
+        const next = connect(nextTarget, nextProof)
         retire(connection)
-        connection = connect(nextTarget, nextProof)
+        connection = next
       }
       target = nextTarget
       const renewed = nextProof?.authorization !== proof?.authorization
@@ -142,7 +145,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
       }
       complaint = undefined
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
+      const why = said(error)
       if (why === complaint) return
       complaint = why
       facts.reload.publish({ result: 'error' })
@@ -339,4 +342,6 @@ function readText(path: string, what: string): string {
   }
 }
 
-const said = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+/** One line: those that follow in the messages of YAML parsers quote the file, and with it its secrets. */
+const said = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!

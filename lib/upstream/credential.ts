@@ -141,12 +141,14 @@ function execPlugin(user: User, cluster: KubeCluster, folder: string): Credentia
       if (proof && !force && Date.now() < expiresAt - renewAheadMs) return proof
       const { status } = await runPlugin(user, cluster, folder)
       const token = status?.token
-      proof = {
+      const next: Proof = {
         ...(token !== undefined && bearer(token, 'the answer of the exec plugin')),
         ...(status?.clientCertificateData !== undefined && { cert: status.clientCertificateData }),
         ...(status?.clientKeyData !== undefined && { key: status.clientKeyData }),
       }
-      if (Object.keys(proof).length === 0) throw new Error('the exec plugin gave no credential')
+      // Kept only when it is one: an empty answer must not pass for a credential at the next look.
+      if (Object.keys(next).length === 0) throw new Error('the exec plugin gave no credential')
+      proof = next
       const expiry = Date.parse(status?.expirationTimestamp ?? '')
       expiresAt = Number.isNaN(expiry) ? Infinity : expiry
       return proof

@@ -74,7 +74,6 @@ function ask(
       // A connection of its own: it will not come back.
       agent: false,
       allowHalfOpen: true,
-      ALPNProtocols: ['http/1.1'],
       method: head.method,
       path: upstream.basePath + head.target,
       headers: ['Host', host, ...list],

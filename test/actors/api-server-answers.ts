@@ -70,7 +70,7 @@ export interface Stream {
 /** Answers one request with a stream under the test's control, such as a watch. */
 export function stream(contentType = 'application/json'): Stream {
   const begun = deferred<Answer>()
-  const over = deferred<void>()
+  const over = deferred()
   const close = async (last: (answer: Answer) => unknown): Promise<void> => {
     await last(await begun.promise)
     over.resolve()
@@ -85,8 +85,8 @@ export function stream(contentType = 'application/json'): Stream {
     },
     send: async piece => {
       const chunk = typeof piece === 'string' ? Buffer.from(piece) : piece
-      const { raw } = await begun.promise
-      await raw(
+      const answer = await begun.promise
+      await answer.raw(
         Buffer.concat([
           Buffer.from(`${chunk.length.toString(16)}\r\n`),
           chunk,

@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import type { Teardown } from './files.js'
+import { compiledProgram, root } from './program.js'
 
 /** One line of the log, parsed; a line that is not JSON is kept as `{ text }`. */
 export type LogLine = Readonly<Record<string, unknown>>
@@ -44,20 +45,18 @@ export interface Exit {
 export interface ProcessOptions {
   /** Added to an environment of PATH and the like; nothing else of ours is passed on. */
   readonly env?: Readonly<Record<string, string>>
-  /** Runs what `npm run build` wrote instead of the sources. @default false */
-  readonly dist?: boolean
+  /** `dist` is what `npm run build` wrote last. @default 'sources' */
+  readonly from?: 'sources' | 'dist'
   /** Options of Node itself. */
   readonly nodeArgs?: readonly string[]
 }
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
-
-/** Where the program is and how it is run: for tests that want another command than `serve`. */
-export function programLine({
-  dist = false,
+/** The words after `node` that run the program: for tests that start it in a way of their own. */
+export async function programLine({
+  from = 'sources',
   nodeArgs = [],
-}: ProcessOptions = {}): readonly string[] {
-  return [...nodeArgs, ...(dist ? ['dist/cmd/main.js'] : ['--import=tsx', 'cmd/main.ts'])]
+}: ProcessOptions = {}): Promise<readonly string[]> {
+  return [...nodeArgs, from === 'dist' ? join(root, 'dist/cmd/main.js') : await compiledProgram()]
 }
 
 /** A command of the program, run to its end: exit status and both outputs. */
@@ -65,7 +64,7 @@ export async function runProgram(
   args: readonly string[],
   options: ProcessOptions & { readonly input?: string } = {},
 ): Promise<Exit & { readonly stdout: string; readonly stderr: string }> {
-  const child = start(args, options)
+  const child = await start(args, options)
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', (piece: Buffer) => (stdout += piece.toString()))
@@ -87,7 +86,7 @@ export async function startGatewayProcess(
 ): Promise<GatewayProcess> {
   const given = new Set(args.map(arg => arg.split('=', 1)[0]))
   const defaults = ['--bind-address=127.0.0.1', '--secure-port=0', '--admin-port=0']
-  const child = start(
+  const child = await start(
     ['serve', ...defaults.filter(flag => !given.has(flag.split('=', 1)[0])), ...args],
     options,
   )
@@ -158,9 +157,9 @@ export async function startGatewayProcess(
   }
 }
 
-function start(args: readonly string[], options: ProcessOptions) {
+async function start(args: readonly string[], options: ProcessOptions) {
   const { PATH = '', HOME = '/', TMPDIR } = process.env
-  const child = spawn(process.execPath, [...programLine(options), ...args], {
+  const child = spawn(process.execPath, [...(await programLine(options)), ...args], {
     cwd: root,
     env: { PATH, HOME, ...(TMPDIR !== undefined && { TMPDIR }), ...options.env },
     stdio: 'pipe',

@@ -54,8 +54,7 @@ export async function h2Request(request: H2Request): Promise<H2Answer> {
   })
   const { body, headers = {} } = request
   const stream = session.request(
-    // The list of values is only read.
-    { ':method': 'GET', ':path': '/', ...headers } as Record<string, string>,
+    { ':method': 'GET', ':path': '/', ...headers },
     { endStream: body === undefined },
   )
   let status = 0

@@ -1,4 +1,4 @@
-import { ByteReader, EndOfBytes, type Closed } from './byte-reader.js'
+import { EndOfBytes, type ByteReader, type Closed } from './byte-reader.js'
 import { HeaderDecoder, encodeHeaders } from './hpack.js'
 import type { HeaderLines } from './http1.js'
 import { connectRaw, type Target } from './raw-client.js'
@@ -150,15 +150,17 @@ export async function connectH2Frames(options: H2FramesOptions): Promise<H2Frame
       const block = encodeHeaders(fields)
       const size = pieces ?? Math.max(1, Math.min(block.length, 16_384))
       const count = Math.max(1, Math.ceil(block.length / size))
-      for (let n = 0; n < count; n += 1) {
+      // In one write: nothing of ours, such as an acknowledgement, may come between these frames.
+      const whole = Array.from({ length: count }, (_, n) => {
         const last = n === count - 1 && !unended ? flags.endHeaders : 0
-        await send({
+        return written({
           type: n === 0 ? frameTypes.headers : frameTypes.continuation,
           flags: last | (n === 0 && !open ? flags.endStream : 0),
           stream,
           payload: block.subarray(n * size, (n + 1) * size),
         })
-      }
+      })
+      await raw(Buffer.concat(whole))
     },
     data: (stream, body, { open = false } = {}) =>
       send({

@@ -174,7 +174,10 @@ http {
 export function versionOf(command: string): string | undefined {
   try {
     // nginx says it on standard error.
-    const said = execFileSync('sh', ['-c', `command -v ${command} >/dev/null && ${command} -v 2>&1`])
+    const said = execFileSync('sh', [
+      '-c',
+      `command -v ${command} >/dev/null && ${command} -v 2>&1`,
+    ])
     return /\d+\.\d+[\d.]*/.exec(said.toString())?.[0]
   } catch {
     return undefined

@@ -48,7 +48,7 @@ async function prepare(round: Round): Promise<void> {
   let done = 0
   let failures = 0
   let startedAt = 0
-  let open_ = connections
+  let connected = connections
 
   const finish = (): void => {
     const seconds = (performance.now() - startedAt) / 1000
@@ -79,8 +79,8 @@ async function prepare(round: Round): Promise<void> {
       next()
     })
     socket.once('close', () => {
-      open_ -= 1
-      if (open_ === 0) finish()
+      connected -= 1
+      if (connected === 0) finish()
     })
     next()
   }

@@ -22,11 +22,11 @@ const { values: flags } = parseArgs({
   },
 })
 const connections = 32
-const rounds = Number(flags.rounds ?? (flags.quick ? 3 : 11))
-const requests = flags.quick ? 1_500 : 4_000
-const newTokens = flags.quick ? 300 : 800
+const rounds = Number(flags.rounds ?? (flags.quick ? 3 : 9))
+const requests = flags.quick ? 1_500 : 3_000
+const newTokens = flags.quick ? 300 : 500
 /** No round begins later than this. */
-const lastRoundMs = flags.quick ? 20_000 : 95_000
+const lastRoundMs = flags.quick ? 20_000 : 70_000
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
 

@@ -11,9 +11,8 @@ import { createServer } from 'node:tls'
 const [, , certFile = '', keyFile = ''] = process.argv
 
 const item = '{"metadata":{"name":"pod","namespace":"default"},"status":{"phase":"Running"}}'
-const body = `{"kind":"PodList","apiVersion":"v1","items":[${`${item},`.repeat(24)}${item}]}`.padEnd(
-  2048,
-)
+const body =
+  `{"kind":"PodList","apiVersion":"v1","items":[${`${item},`.repeat(24)}${item}]}`.padEnd(2048)
 const answer = Buffer.from(
   [
     'HTTP/1.1 200 OK',
@@ -46,5 +45,7 @@ const server = createServer(
     })
   },
 )
-server.listen(0, '127.0.0.1', () => process.send?.({ port: (server.address() as AddressInfo).port }))
+server.listen(0, '127.0.0.1', () =>
+  process.send?.({ port: (server.address() as AddressInfo).port }),
+)
 process.on('disconnect', () => process.exit())

@@ -82,7 +82,7 @@ t.test('kubectl creates, applies, patches, labels and deletes', async t => {
     '{"a":"b","c":"d"}',
   )
 
-  const file = join(t.testdir(), 'map.yaml')
+  const file = join(kubectl.folder, 'map.yaml')
   const map = 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: applied\ndata:\n  k: '
   await writeFile(file, `${map}one\n`)
   t.equal(await said('apply', '-f', file), 'configmap/applied created\n')

@@ -12,6 +12,8 @@ export interface Said {
 }
 
 export interface Kubectl {
+  /** Its own, for files. */
+  readonly folder: string
   /** Runs to its end. */
   run(...args: readonly string[]): Promise<Said>
   /** Runs until its output has that text; resolves with the output so far. */
@@ -37,6 +39,7 @@ export function kubectlWith(kubectl: string, config: string, folder: string): Ku
   const env = { HOME: folder, KUBECONFIG: config, PATH: '/usr/bin:/bin' }
   const cached = [`--cache-dir=${join(folder, 'cache')}`]
   return {
+    folder,
     run: (...args) =>
       new Promise(resolve => {
         execFile(kubectl, [...cached, ...args], { env }, (error, out, err) => {
