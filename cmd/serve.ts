@@ -72,9 +72,25 @@ export async function run(args: readonly string[]): Promise<number> {
  * @throws ClusterFault, or what the system says when a port cannot be had
  */
 export async function startGateway(settings: ServeSettings): Promise<RunningGateway> {
+  const closers: Array<() => unknown> = []
+  const close = async (): Promise<void> => {
+    for (const end of closers.splice(0).toReversed()) await end()
+  }
+  try {
+    return await assemble(settings, closers, close)
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function assemble(
+  settings: ServeSettings,
+  closers: Array<() => unknown>,
+  close: () => Promise<void>,
+): Promise<RunningGateway> {
   const { listen, admin: adminSettings, issuer: issuerSettings, credentialMode } = settings
   const privileged = credentialMode.kind === 'gateway'
-  const closers: Array<() => unknown> = []
   const metrics = createMetrics()
   closers.push(() => metrics.close())
 
@@ -167,9 +183,7 @@ export async function startGateway(settings: ServeSettings): Promise<RunningGate
       facts.notice.publish({ level: cut > 0 ? 'warn' : 'info', msg: 'stopped', fields: { cut } })
       return { cut }
     },
-    async close() {
-      for (const close of closers.toReversed()) await close()
-    },
+    close,
   }
 }
 

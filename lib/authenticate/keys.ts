@@ -53,6 +53,9 @@ export interface Keys {
 /** What is known of a token after trying every key that could be meant. */
 type Finding = Proof | 'unknown key' | 'unfit key' | 'wrong signature'
 
+/** How long a token waits for keys right after the start. */
+const firstAnswerMs = 2_000
+
 /** Enough for any issuer's rotation, and a bound on what one token costs. */
 const maxCandidates = 16
 
@@ -262,11 +265,24 @@ export function createKeys(options: KeysOptions): Keys {
     }
   }
 
+  const atMost = (ms: number, promise: Promise<unknown>): Promise<void> =>
+    new Promise(resolve => {
+      const cancel = clock.after(ms, resolve)
+      void promise.finally(() => {
+        cancel()
+        resolve()
+      })
+    })
+
   void refresh()
   sayReady()
 
   return {
     verify: async (token, digest, signal) => {
+      // The very first answer is worth a moment: nothing has gone wrong yet.
+      if (goodAt === undefined && failure === undefined && fetching !== undefined) {
+        await wait(atMost(firstAnswerMs, fetching), signal)
+      }
       if (goodAt === undefined) {
         throw new Refusal(
           failure === undefined ? 'keys_unavailable' : 'issuer_unavailable',

@@ -87,6 +87,11 @@ export async function startListener(
         })
   // All header lines, so that they can be counted instead of being dropped.
   server.maxHeadersCount = 0
+  const connections = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
   const sessions = new Set<ServerHttp2Session>()
   const exchanges = new ConnectionExchanges()
 
@@ -246,8 +251,8 @@ export async function startListener(
     close: () =>
       new Promise(resolve => {
         server.close(() => resolve())
-        server.closeAllConnections()
-        for (const session of sessions) session.destroy()
+        // All of them: also those that never finished their handshake.
+        for (const connection of connections) connection.destroy()
       }),
   }
 }

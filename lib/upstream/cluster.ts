@@ -1,7 +1,8 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createSecureContext } from 'node:tls'
-import { KubeConfig } from '@kubernetes/client-node'
+import { KubeConfig, type Cluster as KubeCluster } from '@kubernetes/client-node'
 import { Pool, type Dispatcher } from 'undici'
 import { facts } from '../channels.js'
 import { Secret } from '../secret.js'
@@ -217,6 +218,7 @@ const spokenAs = (proof: Proof): GatewayCredential =>
         : new Secret(proof.authorization, 'credential of the gateway'),
   })
 
+/** @throws when the certificates cannot be used, such as a pair in the middle of its rotation */
 function connect(target: Target, proof: Proof | undefined): Connection {
   const { url } = target
   const trust = {
@@ -226,6 +228,7 @@ function connect(target: Target, proof: Proof | undefined): Connection {
     ...(proof?.cert !== undefined && { cert: proof.cert }),
     ...(proof?.key !== undefined && { key: proof.key }),
   }
+  createSecureContext(trust)
   const open = (): Pool =>
     new Pool(url.origin, {
       pipelining: 1,
@@ -267,7 +270,10 @@ function inCluster({ useOwnCredential, env = process.env }: ClusterOptions, last
   }
   return {
     url: serverUrl(`https://${host.includes(':') ? `[${host}]` : host}:${port}`),
-    ca: readText('/var/run/secrets/kubernetes.io/serviceaccount/ca.crt', 'the cluster CA'),
+    ca: authority(
+      readText('/var/run/secrets/kubernetes.io/serviceaccount/ca.crt', 'the cluster CA'),
+      'the cluster CA',
+    ),
     serverName: undefined,
     verify: true,
     source: useOwnCredential ? (last?.source ?? serviceAccount()) : undefined,
@@ -306,18 +312,32 @@ function fromKubeconfig(
   }
   return {
     url: serverUrl(cluster.server),
-    ca:
-      cluster.caData !== undefined
-        ? Buffer.from(cluster.caData, 'base64').toString('utf8')
-        : cluster.caFile !== undefined
-          ? readText(cluster.caFile, `the CA of cluster "${cluster.name}"`)
-          : undefined,
+    ca: authorityOf(cluster),
     serverName: cluster.tlsServerName,
     verify: !cluster.skipTLSVerify,
     source: useOwnCredential
       ? credentialOf({ text, path, user: current.user, cluster }, last?.source)
       : undefined,
   }
+}
+
+function authorityOf({ name, caData, caFile }: KubeCluster): string | undefined {
+  const what = `the CA of cluster "${name}"`
+  if (caData !== undefined) return authority(Buffer.from(caData, 'base64').toString('utf8'), what)
+  return caFile === undefined ? undefined : authority(readText(caFile, what), what)
+}
+
+/** Node takes any text for a CA, and then trusts nobody: a file half written must keep the last good. */
+function authority(pem: string, what: string): string {
+  const certificates =
+    pem.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? []
+  try {
+    for (const certificate of certificates) void new X509Certificate(certificate)
+  } catch (error) {
+    throw new ClusterFault(`${what} holds what is no certificate: ${said(error)}`)
+  }
+  if (certificates.length === 0) throw new ClusterFault(`${what} holds no certificate`)
+  return pem
 }
 
 function serverUrl(server: string): URL {

@@ -116,8 +116,14 @@ async function pem(
   data: string | undefined,
   file: string | undefined,
 ): Promise<string | undefined> {
-  if (data !== undefined) return Buffer.from(data, 'base64').toString('utf8')
-  return file === undefined ? undefined : await readFile(file, 'utf8')
+  const text =
+    data !== undefined
+      ? Buffer.from(data, 'base64').toString('utf8')
+      : file === undefined
+        ? ''
+        : await readFile(file, 'utf8')
+  // TLS takes an empty key for none, and comes without the certificate.
+  return text.trim() === '' ? undefined : text
 }
 
 interface ExecCredential {
@@ -140,11 +146,10 @@ function execPlugin(user: User, cluster: KubeCluster, folder: string): Credentia
     async load(force) {
       if (proof && !force && Date.now() < expiresAt - renewAheadMs) return proof
       const { status } = await runPlugin(user, cluster, folder)
-      const token = status?.token
+      const { token, clientCertificateData: cert = '', clientKeyData: key = '' } = status ?? {}
       const next: Proof = {
         ...(token !== undefined && bearer(token, 'the answer of the exec plugin')),
-        ...(status?.clientCertificateData !== undefined && { cert: status.clientCertificateData }),
-        ...(status?.clientKeyData !== undefined && { key: status.clientKeyData }),
+        ...(cert !== '' && key !== '' && { cert, key }),
       }
       // Kept only when it is one: an empty answer must not pass for a credential at the next look.
       if (Object.keys(next).length === 0) throw new Error('the exec plugin gave no credential')

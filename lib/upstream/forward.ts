@@ -1,4 +1,4 @@
-import type { Dispatcher } from 'undici'
+import { errors, type Dispatcher } from 'undici'
 import { facts } from '../channels.js'
 import type { Client, HeaderList, Outcome } from '../exchange.js'
 import type { Granted, Stages } from '../gateway.js'
@@ -245,7 +245,7 @@ const latin1 = (value: Buffer | string): string =>
 function refusalFor(error: Error): Refusal {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   const malformed =
-    code.startsWith('HPE_') ||
+    error instanceof errors.HTTPParserError ||
     malformedAnswers.has(code) ||
     /^bad (upgrade|response)$/.test(error.message)
   return new Refusal(malformed ? 'upstream_malformed' : 'upstream_unreachable', undefined, {
@@ -254,6 +254,8 @@ function refusalFor(error: Error): Refusal {
 }
 
 const malformedAnswers: ReadonlySet<string> = new Set([
+  // undici's parser asserts that a 101 comes with `Upgrade`.
+  'ERR_ASSERTION',
   'UND_ERR_HEADERS_OVERFLOW',
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
   'UND_ERR_RES_EXCEEDED_MAX_SIZE',

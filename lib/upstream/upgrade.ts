@@ -25,12 +25,14 @@ export interface UpgradeUpstream {
  */
 export function createUpgrade(upstream: UpgradeUpstream): Stages['carry'] {
   return async (granted, client) => {
-    const first = await ask(upstream, granted, client)
+    // Held on to: by the time it is refused, another request may have brought a new one.
+    const { credential } = upstream
+    const first = await ask(upstream, credential, granted, client)
     let answer = first
     if (isRefusedCredential(granted, first)) {
       discard(first)
-      if (!(await upstream.renew(upstream.credential))) throw new Refusal('upstream_credential')
-      answer = await ask(upstream, granted, client)
+      if (!(await upstream.renew(credential))) throw new Refusal('upstream_credential')
+      answer = await ask(upstream, upstream.credential, granted, client)
       if (isRefusedCredential(granted, answer)) {
         discard(answer)
         throw new Refusal('upstream_credential')
@@ -59,11 +61,12 @@ const discard = ({ message }: Declined): unknown => message.destroy()
 /** One try: resolves with whatever answer came, if it is one that an upgrade can have. */
 function ask(
   upstream: UpgradeUpstream,
+  credential: GatewayCredential | undefined,
   granted: Granted,
   client: Client,
 ): Promise<Switched | Declined> {
   const { head } = granted.context
-  const list = upstreamHeaders(granted.context, granted.grant, upstream.credential)
+  const list = upstreamHeaders(granted.context, granted.grant, credential)
   assertGranted(list, granted.grant)
   const { host, ...connection } = upstream.connection
   const send = connection.protocol === 'http:' ? httpRequest : httpsRequest

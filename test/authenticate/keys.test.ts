@@ -1,6 +1,8 @@
 import t from 'tap'
 import { facts, type Notice } from '../../lib/channels.js'
-import { until } from './fake-clock.js'
+import { createKeys } from '../../lib/authenticate/keys.js'
+import type { SigningKey } from '../../lib/authenticate/signing-key.js'
+import { createFakeClock, turns, until } from './fake-clock.js'
 import {
   claims,
   createFakeIssuer,
@@ -9,7 +11,7 @@ import {
   jwksUrl,
   startSubject,
 } from './fake-issuer.js'
-import { createSigner, signed } from './tokens.js'
+import { createSigner, encode, signed } from './tokens.js'
 
 // Keys are slow to make, so all tests use these.
 const a = createSigner('ES256', 'a')
@@ -103,14 +105,11 @@ t.test('keys that share a name, or have none, are all tried', async t => {
 t.test('a flood of unknown keys causes one fetch in a cool-down', async t => {
   const issuer = createFakeIssuer(a)
   const { said, clock } = await startSubject(issuer)
-  const flood = (): Promise<string[]> =>
-    Promise.all(
-      Array.from({ length: 1000 }, (_, index) =>
-        said(
-          signed(stranger, claims({ jti: `${(serial += 1)}` }), { alg: 'ES256', kid: `k${index}` }),
-        ),
-      ),
-    )
+  // Nobody looks at the signature of a key that is not there.
+  const unknown = (): string =>
+    [{ alg: 'ES256', kid: `unknown-${(serial += 1)}` }, claims(), 'signature'].map(encode).join('.')
+  const flood = (): Promise<readonly string[]> =>
+    Promise.all(Array.from({ length: 1000 }, () => said(unknown())))
   t.strictSame(new Set(await flood()), new Set(['rejected token_key']))
   t.equal(issuer.fetches, 2, 'the first one and this one')
 
@@ -243,18 +242,39 @@ t.test('an issuer that is down at start is picked up soon after it comes', async
   t.strictSame(clock.due, [300_000])
 })
 
-t.test('before the first answer nothing is known', async t => {
-  const issuer = createFakeIssuer(a)
-  const { said, authenticator } = await startSubject(issuer, {
-    getJson: (_url, signal) =>
-      new Promise((_resolve, reject) => {
-        signal.addEventListener('abort', () => reject(new Error('stopped')))
-      }),
-  })
-  t.equal(await said(token()), 'threw keys_unavailable')
-  t.equal(authenticator.state(), 'no key yet')
-  await authenticator.close()
-})
+t.test(
+  'a token that comes before the first answer waits for it a moment, and not for ever',
+  async t => {
+    const issuer = createFakeIssuer(a)
+    const silent = await startSubject(issuer, {
+      getJson: (_url, signal) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(new Error('stopped')))
+        }),
+    })
+    const early = silent.said(token())
+    await silent.clock.advance(1_999)
+    t.equal(await Promise.race([early, 'still waiting']), 'still waiting')
+    await silent.clock.advance(1)
+    t.equal(await early, 'threw keys_unavailable')
+    t.equal(silent.authenticator.state(), 'no key yet')
+    await silent.authenticator.close()
+
+    let answer = (): void => undefined
+    const slow = await startSubject(issuer, {
+      getJson: async url => {
+        await new Promise<void>(resolve => (answer = resolve))
+        return issuer.getJson(url)
+      },
+    })
+    const patient = slow.said(token())
+    answer()
+    await turns()
+    answer()
+    t.equal(await patient, 'alice')
+    t.strictSame(slow.clock.due, [300_000], 'no timer of the wait is left')
+  },
+)
 
 t.test('garbage in place of keys keeps the last good ones', async t => {
   const oct = { kty: 'oct', k: 'c2VjcmV0', kid: 'a' }
@@ -425,6 +445,37 @@ t.test('a refresh under way is waited for before another fetch is caused', async
   t.equal(await said(token(b)), 'alice')
   await advanced
   t.equal(issuer.fetches, 2)
+})
+
+t.test('what was asked while a signature was checked need not be asked again', async t => {
+  const clock = createFakeClock()
+  let fetches = 0
+  let checked: ((right: boolean) => void) | undefined
+  const slow: SigningKey = {
+    kid: 'slow',
+    fingerprint: 'slow',
+    fits: () => true,
+    verify: () =>
+      new Promise(resolve => {
+        checked = resolve
+      }),
+  }
+  const published = async (): Promise<readonly SigningKey[]> => {
+    fetches += 1
+    return [slow]
+  }
+  const keys = createKeys({ issuerUrl, published, clock, random: () => 0 })
+  await until(() => keys.ready)
+  const { signal } = new AbortController()
+  const parsed = { compact: '', alg: 'ES256', claims: new Map<string, unknown>() }
+  const forged = keys.verify({ ...parsed, kid: 'slow' }, 'forged', signal)
+  t.match(await keys.verify({ ...parsed, kid: 'x' }, 'unknown', signal), { code: 'token_key' })
+  checked?.(false)
+  await turns()
+  checked?.(false)
+  t.match(await forged, { code: 'token_signature' })
+  t.equal(fetches, 2)
+  await keys.close()
 })
 
 t.test('closing lets go of everybody who waits, and asks nobody any more', async t => {

@@ -25,13 +25,13 @@ export function startLoad(caFile: string): Child & {
 } {
   const child = start('./load.ts', [caFile])
   return {
-    run: async (round, { before, after }) => {
+    run: async (round, around) => {
       child.send(round)
       await message<LoadMessage>(child)
-      before()
+      around.before()
       child.send('go')
       const answer = await message<LoadMessage>(child)
-      after()
+      around.after()
       if (!('result' in answer)) throw new TypeError('the load process spoke out of turn')
       return answer.result
     },

@@ -128,10 +128,10 @@ backend api
 
 /** nginx with TLS on both sides, and nothing else. */
 export async function nginx({ world, upstreamPort }: Setting): Promise<Contender> {
-  const { files, folder, write } = world
+  const { files, folder } = world
   const port = await freePort()
   await mkdir(`${folder}/nginx`)
-  const config = await write(
+  const config = await world.write(
     'nginx/nginx.conf',
     `daemon off;
 master_process off;
@@ -164,7 +164,7 @@ http {
 }
 `,
   )
-  const log = await write('nginx.log', '')
+  const log = await world.write('nginx.log', '')
   const child = run('nginx', ['-p', `${dirname(config)}/`, '-e', 'stderr', '-c', config], log)
   await until(child, log, () => answers(port))
   return { name: 'nginx', port, ...measured(child), verifies: false }

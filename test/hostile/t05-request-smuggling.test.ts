@@ -87,7 +87,6 @@ const heads: readonly string[] = [
   'GET /api ICE/1.0\r\nHost: x',
   ' GET /api HTTP/1.1\r\nHost: x',
   'GET\t/api HTTP/1.1\r\nHost: x',
-  'GET  /api HTTP/1.1\r\nHost: x',
   'GET /api\tHTTP/1.1\r\nHost: x',
   'GET /a b HTTP/1.1\r\nHost: x',
   'GET /a\0b HTTP/1.1\r\nHost: x',
@@ -173,7 +172,7 @@ t.test('what can be framed in two ways is refused, and not a byte of it goes on'
     await refusedWith(head + body + smuggled, JSON.stringify(body.slice(0, 40)))
   }
   t.strictSame(
-    api.connections.map(({ received }) => String(received)),
+    api.connections.map(({ received }) => String(received)).filter(received => received !== ''),
     [],
     'the API server has seen nothing at all',
   )
@@ -228,11 +227,20 @@ t.test('what can be framed in one way only goes on, framed anew', async t => {
     const seen = last()
     t.match({ ...seen, headers: [] }, { method, target: '/api', body, trailers: [] })
     t.strictSame(
-      seen.headers.filter(([name]) => !/^(connection)$/i.test(name)),
+      seen.headers.filter(([name]) => name !== 'connection'),
       [...connectionLines.slice(0, 1), ...identity, ...framed],
       JSON.stringify([method, line, sent.slice(0, 20)]),
     )
   }
+  t.strictSame(api.faults, [])
+
+  // Node's parser skips further blanks (RFC 9112, 3 allows it): what goes on has one again.
+  const blanks = await rawRequest({
+    ...target,
+    bytes: `GET   /api HTTP/1.1\r\nHost: x\r\n${credential}\r\n`,
+  })
+  t.equal(blanks.response?.status, 200)
+  t.strictSame(last().headers, [...connectionLines, ...identity])
   t.strictSame(api.faults, [])
 
   const good = `GET /first HTTP/1.1\r\nHost: x\r\n${credential}\r\n`
@@ -271,7 +279,7 @@ t.test('what can be framed in one way only goes on, framed anew', async t => {
   const other = await rawRequest({ ...target, bytes: `${expecting('200-ok')}{}` })
   t.strictSame(
     answered(other),
-    status(417, 'ExpectationFailed', 'only 100-continue can be expected', keeping),
+    status(417, 'ExpectationFailed', 'only 100-continue can be expected', closing),
   )
   const unauthorised = await rawRequest({
     ...target,

@@ -26,11 +26,14 @@ t.test('a token has one spelling', async t => {
     ['padded twice', `${good}==`],
     ['its header padded', join(`${head}=`, body, signature)],
     ['its payload padded', join(head, `${body}==`, signature)],
-    ['in the other alphabet', join(head, body, signature.replace(/[-_]/, '+'))],
+    ['in the other alphabet', join(head, body, `+${signature.slice(1)}`)],
     ['in the other alphabet, its last', join(head, body, `${signature.slice(0, -1)}/`)],
     ['percent-encoded', good.replaceAll('.', '%2E')],
     ['with one character percent-encoded', good.replace(/.$/, '%41')],
-    ['the last character of its signature with bits that do not count', join(head, body, other(signature))],
+    [
+      'the last character of its signature with bits that do not count',
+      join(head, body, other(signature)),
+    ],
     ['a fourth part', `${good}.`],
     ['a fourth part with content', `${good}.${signature}`],
     ['a leading part', `.${good}`],
@@ -53,7 +56,11 @@ t.test('a token has one spelling', async t => {
   const text = JSON.stringify(issuer.claims())
   const header = JSON.stringify({ alg: 'RS256', kid: 'one' })
   const latin1 = Buffer.from('{"alg":"RS256","x":"\u{e9}"}', 'latin1')
-  const surrogate = Buffer.concat([Buffer.from('{"x":"'), Buffer.from([0xed, 0xa0, 0x80]), Buffer.from('"}')])
+  const surrogate = Buffer.concat([
+    Buffer.from('{"x":"'),
+    Buffer.from([0xed, 0xa0, 0x80]),
+    Buffer.from('"}'),
+  ])
   const contents: ReadonlyArray<readonly [string, string]> = [
     ['a payload that is no JSON', issuer.signText(header, 'alice')],
     ['a payload that ends early', issuer.signText(header, text.slice(0, -1))],

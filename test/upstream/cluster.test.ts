@@ -117,6 +117,14 @@ t.test('the CA may be a file beside the kubeconfig, and is live when it changes'
   writeFileSync(join(folder, 'ca.crt'), api.ca)
   await cluster.refresh()
   t.equal(await get(cluster), 200)
+  const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
+  const pool = cluster.dispatcher('request')
+  for (const half of ['', api.ca.slice(0, 200), api.ca + broken]) {
+    writeFileSync(join(folder, 'ca.crt'), half)
+    await cluster.refresh()
+    t.equal(cluster.dispatcher('request'), pool, 'a broken one keeps the last good')
+  }
+  t.equal(await get(cluster), 200)
 })
 
 t.test('what cannot be used is a fault of one line that says what to change', async t => {
@@ -133,6 +141,7 @@ t.test('what cannot be used is a fault of one line that says what to change', as
     [kubeconfig({ ...good, server: 'https://a@b.example' }), /is not a URL/],
     [kubeconfig({ ...good, server: 'https://b.example/?x' }), /is not a URL/],
     [kubeconfig({ ...good, cluster: { 'certificate-authority': 'none' } }), /the CA of cluster "c" cannot be read/],
+    [kubeconfig({ ...good, ca: 'garbage' }), /the CA of cluster "c" holds no certificate/],
     [kubeconfig({ ...good, user: {} }), /the kubeconfig user has no credential/],
     [kubeconfig({ ...good, user: { username: 'a', password: 'b' } }), /basic auth/],
     [kubeconfig({ ...good, user: { token: 'a', as: 'root' } }), /impersonates by itself/],

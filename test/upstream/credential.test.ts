@@ -71,6 +71,8 @@ t.test('half a certificate, or nothing, is no credential', async t => {
   t.equal(await of({}).load(false), undefined)
   t.equal(await of({ token: '' }).load(false), undefined)
   t.equal(await of({ 'client-certificate-data': 'Qw==' }).load(false), undefined)
+  const empty = { 'client-certificate-data': 'Qw==', 'client-key-data': '' }
+  t.equal(await of(empty).load(false), undefined)
 })
 
 t.test('users that cannot be used say why, and nothing of their secret', async t => {
@@ -209,6 +211,8 @@ t.test('however a plugin fails, its output stays unsaid, and the next try is a n
     ['{"s3cret":1}', 0, /gave no credential/],
     [execCredential({ token: 's3cret s3cret' }), 0, /holds no bearer token/],
     [execCredential({ token: 7 }), 0, /./],
+    [execCredential({ clientCertificateData: 's3cret' }), 0, /gave no credential/],
+    [execCredential({ clientCertificateData: '', clientKeyData: '' }), 0, /gave no credential/],
     ['s3cret'.repeat(1_000_000), 0, /failed/],
   ]
   for (const [text, exit, message] of cases) {
