@@ -57,13 +57,14 @@ export async function run(args: readonly string[]): Promise<number> {
     // From here on a second one ends the process at once, with what the log still holds.
     const forced = secondSignal().then(() => 1)
     const drained = gateway.drain().then(async ({ cut }) => {
-      await gateway.close()
+      // Everything is answered: whatever keeps a socket from closing must not keep the process.
+      await Promise.race([gateway.close(), pause(2_000)])
       return cut === 0 ? 0 : 1
     })
     return await Promise.race([forced, drained])
   } finally {
     log.flush()
-    await Promise.race([log.close(), new Promise(resolve => setTimeout(resolve, 500))])
+    await Promise.race([log.close(), pause(500)])
   }
 }
 
@@ -238,3 +239,5 @@ const firstSignal = (): Promise<void> =>
     for (const signal of signals) process.on(signal, stop)
   })
 const secondSignal = firstSignal
+
+const pause = (ms: number): Promise<void> => new Promise(resolve => void setTimeout(resolve, ms))

@@ -10,14 +10,13 @@ const refusals = {
   credential_ambiguous: [400, 'BadRequest', 'more than one credential was presented'],
   upgrade_protocol: [400, 'BadRequest', 'this protocol cannot be upgraded to'],
   upgrade_body: [400, 'BadRequest', 'an upgrade must not carry a body'],
-  upgrade_unsupported: [501, 'NotImplemented', 'upgrades are not carried by this version'],
   method_not_allowed: [405, 'MethodNotAllowed', 'the method is not allowed'],
   request_timeout: [408, 'Timeout', 'the request was not sent in time'],
   expectation_failed: [417, 'ExpectationFailed', 'only 100-continue can be expected'],
   headers_too_large: [431, 'RequestHeaderFieldsTooLarge', 'the request header is too large'],
 
   credential_missing: [401, 'Unauthorized', 'no credential was presented'],
-  credential_malformed: [401, 'Unauthorized', 'the Authorization header is not a bearer token'],
+  credential_malformed: [401, 'Unauthorized', 'the credential is not a well-formed bearer token'],
   token_malformed: [401, 'Unauthorized', 'the token is malformed'],
   token_type: [401, 'Unauthorized', 'the token is of a type that is not accepted'],
   token_algorithm: [

@@ -10,7 +10,6 @@ const table: Readonly<Record<RefusalCode, string>> = {
   credential_ambiguous: '400 BadRequest',
   upgrade_protocol: '400 BadRequest',
   upgrade_body: '400 BadRequest',
-  upgrade_unsupported: '501 NotImplemented',
   method_not_allowed: '405 MethodNotAllowed',
   request_timeout: '408 Timeout',
   expectation_failed: '417 ExpectationFailed',

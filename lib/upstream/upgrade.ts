@@ -79,7 +79,7 @@ function ask(
       allowHalfOpen: true,
       method: head.method,
       path: upstream.basePath + head.target,
-      headers: ['Host', host, ...list],
+      headers: ['Host', host, ...withoutBody(head.method, list)],
       maxHeaderSize: 256 * 1024,
       setHost: false,
     }
@@ -110,6 +110,12 @@ function ask(
     })
     request.end()
   })
+}
+
+/** Says that there is no body where Node would otherwise announce one, in front of the new protocol. */
+function withoutBody(method: string, list: readonly string[]): readonly string[] {
+  const silent = method === 'GET' || list.some(name => name.toLowerCase() === 'content-length')
+  return silent ? list : [...list, 'Content-Length', '0']
 }
 
 async function switched(

@@ -9,7 +9,7 @@ import { startedWorld } from '../actors/world.js'
 import { asUser, badToken, noToken, refusal, wholeAnswer, wholeHead } from './whole-answer.js'
 
 const malformed = badToken('the token is malformed')
-const notBearer = noToken('the Authorization header is not a bearer token')
+const notBearer = noToken('the credential is not a well-formed bearer token')
 const type = badToken('the token is of a type that is not accepted')
 
 t.test('a token has one spelling', async t => {

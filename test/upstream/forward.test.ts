@@ -19,6 +19,7 @@ import {
   unauthorized,
 } from '../actors/api-server-answers.js'
 import { startApiServer, type ApiServer, type ApiServerOptions } from '../actors/api-server.js'
+import { deferred } from '../actors/deferred.js'
 import { auditId, byGateway, granted, type About } from './granted.js'
 import { kubeconfig } from './kubeconfig.js'
 import { RecordingClient } from './recording-client.js'
@@ -157,17 +158,17 @@ t.test("the gateway's refused credential is renewed, and the request sent once m
 
 t.test('a late refusal of the old credential finds the new one, and asks nobody', async t => {
   const { api, carry, rotate } = await subject(t)
-  const late = stream()
+  const late = deferred<void>()
   api.respondWith(async (request, answer) => {
     if (request.values('authorization')[0] === 'Bearer own-2') return answer.reply(200)
-    if (request.target === '/late') await late.respond(request, { ...answer, raw: async () => {} })
+    if (request.target === '/late') await late.promise
     return unauthorized(request, answer)
   })
   rotate('own-2')
   const slow = carry(granted({ target: '/late' }, byGateway), new RecordingClient())
   await api.request(0)
   t.match(await carry(granted({ target: '/quick' }, byGateway), new RecordingClient()), { status: 200 })
-  await late.finish()
+  late.resolve()
   t.match(await slow, { status: 200 })
 })
 

@@ -1,0 +1,130 @@
+import { execFile, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
+import { homedir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+/** Paths of the programs that make a cluster. */
+export interface Binaries {
+  readonly etcd: string
+  readonly 'kube-apiserver': string
+  readonly kwok: string
+  readonly 'exec-node': string
+}
+
+/** There are no such programs, and no way to them; the message is a sentence for the terminal. */
+export class NoBinaries extends Error {}
+
+const packages: Readonly<Record<keyof Binaries, string>> = {
+  etcd: 'go.etcd.io/etcd/server/v3',
+  'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
+  kwok: 'sigs.k8s.io/kwok/cmd/kwok',
+  'exec-node': './exec-node',
+}
+const names = Object.keys(packages) as readonly (keyof Binaries)[]
+const here = fileURLToPath(new URL('.', import.meta.url))
+
+/**
+ * Finds the programs: in the folder that `KUBEBUILDER_ASSETS` names; else in a cache folder of the user, named after the
+ * versions that `go.mod` pins. What is in neither is built into the latter, once, when Go is at hand.
+ * @throws NoBinaries
+ */
+export async function findBinaries(say: (line: string) => void): Promise<Binaries> {
+  const assets = process.env['KUBEBUILDER_ASSETS']
+  const cache = cacheFolder()
+  const path = (name: string): string | undefined =>
+    [assets, cache]
+      .filter(folder => folder !== undefined)
+      .map(folder => join(folder, name))
+      .find(runnable)
+  const missing = names.filter(name => path(name) === undefined)
+  if (missing.length > 0) await build(missing, cache, say)
+  const found = (name: keyof Binaries): string => path(name) ?? join(cache, name)
+  return {
+    etcd: found('etcd'),
+    'kube-apiserver': found('kube-apiserver'),
+    kwok: found('kwok'),
+    'exec-node': found('exec-node'),
+  }
+}
+
+/** The first line of what a program says of its version. */
+export async function versionOf(path: string, ...args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(path, args.length > 0 ? args : ['--version'])
+  return stdout.trim().split('\n', 1)[0] ?? ''
+}
+
+async function build(
+  missing: readonly (keyof Binaries)[],
+  cache: string,
+  say: (line: string) => void,
+): Promise<void> {
+  const go = (process.env['PATH'] ?? '').split(delimiter).some(one => runnable(join(one, 'go')))
+  if (!go) {
+    throw new NoBinaries(
+      `there is no ${missing.join(', ')}: name a folder that has them in KUBEBUILDER_ASSETS, or install Go, with which they are built`,
+    )
+  }
+  say(`building ${missing.join(', ')} into ${cache}; this happens once, and takes a while`)
+  mkdirSync(cache, { recursive: true })
+  // A program that is half written is never found under its name.
+  const draft = mkdtempSync(join(cache, 'draft-'))
+  try {
+    for (const name of missing) {
+      say(`  ${name} …`)
+      const target = join(draft, name)
+      await compile(target, packages[name], say)
+      renameSync(target, join(cache, name))
+    }
+  } finally {
+    rmSync(draft, { recursive: true, force: true })
+  }
+}
+
+function compile(target: string, source: string, say: (line: string) => void): Promise<void> {
+  const args = ['build', '-trimpath', '-buildvcs=false', '-ldflags=-s -w', '-o', target, source]
+  const child = spawn('go', args, { cwd: here, stdio: ['ignore', 'inherit', 'pipe'] })
+  const last: string[] = []
+  createInterface({ input: child.stderr }).on('line', line => {
+    last.push(line)
+    if (line.startsWith('go: downloading')) say(`  ${line}`)
+  })
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', code => {
+      if (code === 0) resolve()
+      else reject(new Error(`go build ${source}: status ${code}\n${last.slice(-20).join('\n')}`))
+    })
+  })
+}
+
+function cacheFolder(): string {
+  const state = createHash('sha256')
+  for (const name of ['go.mod', 'go.sum', 'exec-node/main.go']) {
+    state.update(readFileSync(join(here, name)))
+  }
+  const caches = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
+  return join(caches, 'impersonation-gateway', `e2e-${state.digest('hex').slice(0, 16)}`)
+}
+
+function runnable(path: string): boolean {
+  if (!existsSync(path)) return false
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
