@@ -133,7 +133,7 @@ function kindOf(name: string): Kind {
 }
 
 /** `_` and `%2D` are read as `-`: software behind us may fold them. */
-export const spelling = (name: string): string =>
+const spelling = (name: string): string =>
   name.toLowerCase().replaceAll('%2d', '-').replaceAll('_', '-')
 
 function judge(name: string): Kind {

@@ -94,7 +94,7 @@ async function build(
 }
 
 function compile(target: string, source: string, say: (line: string) => void): Promise<void> {
-  const args = ['build', '-trimpath', '-buildvcs=false', '-ldflags=-s -w', '-o', target, source]
+  const args = ['build', '-buildvcs=false', '-ldflags=-s -w', '-o', target, source]
   const child = spawn('go', args, { cwd: here, stdio: ['ignore', 'inherit', 'pipe'] })
   const last: string[] = []
   createInterface({ input: child.stderr }).on('line', line => {

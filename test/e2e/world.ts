@@ -1,0 +1,110 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Teardown } from '../actors/files.js'
+import { tempDir, writeKubeconfig, writeServing } from '../actors/files.js'
+import { createAuthority, type KeyPair } from '../actors/certificates.js'
+import { startGatewayProcess, type GatewayProcess } from '../actors/gateway.js'
+import { apiClient, type ApiClient } from './api-client.js'
+import type { ApiServer } from './cluster.js'
+import type { users } from './seed.js'
+
+export type User = keyof typeof users
+
+/** What `main.ts` has set up, as the files of the tests find it. */
+export interface World {
+  readonly ca: string
+  readonly admin: KeyPair
+  readonly apiServer: ApiServer
+  readonly trusting: ApiServer
+  readonly nodeFolder: string
+  readonly containerLog: string
+  readonly issuer: { readonly url: string; readonly ca: string; readonly clientId: string }
+  readonly tokens: Readonly<Record<User, string>>
+  /** Of the service account that may impersonate and nothing else. */
+  readonly gatewayToken: string
+  readonly kubectl: string
+  /** One more, of another version, where there is one on `PATH`. */
+  readonly otherKubectl?: string
+}
+
+const variable = 'IMPERSONATION_GATEWAY_E2E_WORLD'
+
+/** Writes the world down, and gives the environment in which `world` reads it. */
+export function handOver(world: World, folder: string): Readonly<Record<string, string>> {
+  const path = join(folder, 'world.json')
+  writeFileSync(path, JSON.stringify(world), { mode: 0o600 })
+  return { [variable]: path }
+}
+
+let read: World | undefined
+
+/** @throws outside of `npm run test:e2e` */
+export function world(): World {
+  const path = process.env[variable]
+  if (path === undefined) throw new TypeError('run these tests with npm run test:e2e')
+  return (read ??= JSON.parse(readFileSync(path, 'utf8')) as World)
+}
+
+/** A gateway in front of the cluster. */
+export interface GatewayInFront {
+  readonly url: string
+  readonly ca: string
+  readonly process: GatewayProcess
+  /** Of the gateway, as this user. */
+  as(user: User): ApiClient
+  /** Of the API server that is behind it, as its administrator. */
+  readonly behind: ApiClient
+  readonly apiServer: ApiServer
+}
+
+export interface InFrontOptions {
+  /** `gateway`: with the service account; `caller`: with the caller's token, before the API server that takes it. */
+  readonly mode: 'gateway' | 'caller'
+  readonly flags?: readonly string[]
+}
+
+/** Starts the built program, and ends it with the test. */
+export async function startInFront(t: Teardown, options: InFrontOptions): Promise<GatewayInFront> {
+  const { apiServer, trusting, ca, admin, issuer, gatewayToken } = world()
+  const target = options.mode === 'gateway' ? apiServer : trusting
+  const folder = tempDir(t)
+  const authority = createAuthority('gateway')
+  const serving = await writeServing(folder, authority)
+  const issuerCa = join(folder, 'issuer.crt')
+  writeFileSync(issuerCa, issuer.ca)
+  const kubeconfig = writeKubeconfig(folder, {
+    server: target.url,
+    ca,
+    ...(options.mode === 'gateway' && { token: gatewayToken }),
+  })
+  const flags = options.flags ?? []
+  const given = new Set(flags.map(flag => flag.split('=', 1)[0]))
+  const needed = [
+    `--tls-cert-file=${serving.certFile}`,
+    `--tls-private-key-file=${serving.keyFile}`,
+    `--oidc-issuer-url=${issuer.url}`,
+    `--oidc-client-id=${issuer.clientId}`,
+    `--oidc-ca-file=${issuerCa}`,
+    '--oidc-username-prefix=oidc:',
+    '--oidc-groups-claim=groups',
+    '--oidc-groups-prefix=oidc:',
+    `--kubeconfig=${kubeconfig}`,
+    ...(options.mode === 'gateway' ? ['--unsafe-use-service-account-token'] : []),
+  ].filter(flag => !given.has(flag.split('=', 1)[0]))
+  const running = await startGatewayProcess(t, [...needed, ...flags], { from: 'dist' })
+  const server = { url: `https://127.0.0.1:${running.port}`, ca: authority.ca }
+  const clients: ApiClient[] = []
+  t.teardown(() => clients.forEach(client => client.close()))
+  const client = (...args: Parameters<typeof apiClient>): ApiClient => {
+    const made = apiClient(...args)
+    clients.push(made)
+    return made
+  }
+  return {
+    ...server,
+    process: running,
+    as: user => client(server, { token: world().tokens[user] }),
+    behind: client({ url: target.url, ca }, admin),
+    apiServer: target,
+  }
+}

@@ -1,0 +1,391 @@
+import { once } from 'node:events'
+import { setImmediate as turn } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { facts, type Malformed } from '../../lib/channels.js'
+import { createDrain, type Drain } from '../../lib/edge/drain.js'
+import type { EdgeClient } from '../../lib/edge/edge-client.js'
+import { startListener, type Listener, type ListenerOptions } from '../../lib/edge/listener.js'
+import type { RequestContext } from '../../lib/exchange.js'
+import type { Gateway } from '../../lib/gateway.js'
+import { createAuthority } from '../actors/certificates.js'
+import { deferred } from '../actors/deferred.js'
+import { h2Connect, h2Request } from '../actors/h2-client.js'
+import { connectRaw, rawRequest, requestBytes, type RawExchange } from '../actors/raw-client.js'
+
+const authority = createAuthority('gateway')
+const pair = await authority.issue()
+
+interface Subject {
+  readonly listener: Listener
+  readonly drain: Drain
+  readonly target: { readonly port: number; readonly ca?: string }
+  readonly contexts: RequestContext[]
+  readonly malformed: Malformed[]
+}
+
+const says =
+  (text: string): Gateway<EdgeClient> =>
+  async (_, client) => {
+    client.start(200, [['Content-Length', String(text.length)]])
+    client.write(Buffer.from(text))
+    client.end()
+    await client.finished
+  }
+
+async function subject(
+  t: Test,
+  gateway: Gateway<EdgeClient> = says('hello'),
+  options: Partial<ListenerOptions> = {},
+): Promise<Subject> {
+  const drain = createDrain({ graceMs: 1_000 })
+  const contexts: RequestContext[] = []
+  const malformed: Malformed[] = []
+  t.teardown(facts.malformed.subscribe(fact => malformed.push(fact)))
+  const listener = await startListener(
+    (context, client) => {
+      contexts.push(context)
+      return gateway(context, client)
+    },
+    {
+      address: '127.0.0.1',
+      port: 0,
+      tls: { pair, minVersion: 'TLSv1.2' },
+      peerAddress: remote => remote ?? 'unknown',
+      drain,
+      ...options,
+    },
+  )
+  t.teardown(() => listener.close())
+  const isPlain = 'tls' in options && options.tls === undefined
+  const target = { port: listener.port, ...(!isPlain && { ca: authority.ca }) }
+  return { listener, drain, target, contexts, malformed }
+}
+
+const plain = { tls: undefined }
+const get = (target = '/api'): string => requestBytes('GET', target, { Host: 'gateway' })
+const statusOf = ({ response }: RawExchange): unknown => [
+  response?.status,
+  (response?.json() as { reason?: string } | undefined)?.reason,
+]
+
+t.test('a request reaches the gateway as it was sent, over HTTP/1.1 and HTTP/2', async t => {
+  const { target, contexts, drain } = await subject(t)
+  const path = '/api/v1/pods?watch=%31'
+  const bytes = requestBytes('GET', path, [
+    ['hOST', 'gateway'],
+    ['X-a', '1'],
+    ['x-A', 'J\xf6'],
+  ])
+  const { response } = await rawRequest({ ...target, bytes })
+  t.strictSame([response?.status, String(response?.body)], [200, 'hello'])
+  const answer = await h2Request({
+    ...target,
+    headers: { ':path': path, ':authority': 'gateway', 'x-a': ['1', '2'] },
+  })
+  t.strictSame([answer.status, String(answer.body), answer.complete], [200, 'hello', true])
+  t.match(contexts, [
+    {
+      head: {
+        protocol: 'HTTP/1.1',
+        method: 'GET',
+        target: path,
+        headers: [
+          ['hOST', 'gateway'],
+          ['X-a', '1'],
+          ['x-A', 'J\xf6'],
+        ],
+        hasBody: false,
+      },
+      info: { verb: 'watch', resource: 'pods', longRunning: 'watch' },
+      peer: { address: '127.0.0.1', encrypted: true },
+    },
+    {
+      head: {
+        protocol: 'HTTP/2.0',
+        target: path,
+        headers: [
+          ['x-a', '1'],
+          ['x-a', '2'],
+        ],
+        hasBody: false,
+      },
+    },
+  ])
+  await turn()
+  t.equal(drain.open, 0)
+})
+
+t.test('plain HTTP says that it is', async t => {
+  const { target, contexts } = await subject(t, says('hello'), plain)
+  t.equal((await rawRequest({ ...target, bytes: get() })).response?.status, 200)
+  t.equal(contexts[0]?.peer.encrypted, false)
+})
+
+t.test('what is no request is refused before the gateway hears of it', async t => {
+  const { target, contexts, malformed } = await subject(t)
+  const table: ReadonlyArray<readonly [string, string, unknown]> = [
+    ['absolute-form', requestBytes('GET', 'http://x/', { Host: 'gateway' }), [400, 'BadRequest']],
+    ['no Host', 'GET / HTTP/1.1\r\n\r\n', [400, 'BadRequest']],
+    ['two codings', 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n', [400, 'BadRequest']],
+    ['no HTTP', 'hello\r\n\r\n', [400, 'BadRequest']],
+    ['TRACE', requestBytes('TRACE', '/', { Host: 'x' }), [405, 'MethodNotAllowed']],
+    ['CONNECT', requestBytes('CONNECT', 'x:443', { Host: 'x' }), [405, 'MethodNotAllowed']],
+    ['Expect', requestBytes('GET', '/', { Host: 'x', Expect: 'x' }), [417, 'ExpectationFailed']],
+    ['lines', requestBytes('GET', '/', [['Host', 'x'], ...Array.from({ length: 1_000 }, (_, at) => [`x-${at}`, ''] as const)]), [431, 'RequestHeaderFieldsTooLarge']],
+    ['bytes', requestBytes('GET', '/', { Host: 'x', A: 'x'.repeat(131_072) }), [431, 'RequestHeaderFieldsTooLarge']],
+    ['far too many bytes', requestBytes('GET', '/', { Host: 'x', A: 'x'.repeat(300_000) }), [431, 'RequestHeaderFieldsTooLarge']],
+  ]
+  for (const [title, bytes, expected] of table) {
+    const exchange = await rawRequest({ ...target, bytes })
+    t.strictSame(statusOf(exchange), expected, title)
+    t.match(exchange.response?.values('audit-id'), [/^[0-9a-f-]{36}$/], title)
+  }
+  t.strictSame(contexts, [])
+  t.equal(malformed.length, table.length)
+  t.ok(malformed.every(({ address }) => address === '127.0.0.1'))
+})
+
+t.test('too many lines are refused over HTTP/2 too, not cut', async t => {
+  const { target, contexts } = await subject(t)
+  const many = Object.fromEntries(Array.from({ length: 1_001 }, (_, at) => [`x-${at}`, '1']))
+  const answer = await h2Request({ ...target, headers: many })
+  t.equal(answer.status, 431)
+  t.strictSame(contexts, [])
+})
+
+t.test('answers without a body have none', async t => {
+  const { target } = await subject(t, async (context, client) => {
+    const status = Number(context.head.target.slice(1))
+    client.start(status, status === 200 ? [['Content-Length', '5']] : [])
+    if (context.head.method !== 'HEAD' && status === 200) client.write(Buffer.from('hello'))
+    client.end()
+    await client.finished
+  })
+  for (const [method, path, body] of [
+    ['GET', '/200', 'hello'],
+    ['HEAD', '/200', ''],
+    ['GET', '/204', ''],
+    ['GET', '/304', ''],
+  ] as const) {
+    const bytes = requestBytes(method, path, { Host: 'x' }) + requestBytes('GET', '/200', { Host: 'x' })
+    const { responses } = await rawRequest({ ...target, bytes, answers: 2, methods: [method, 'GET'] })
+    t.strictSame(
+      responses.map(response => [response.status, String(response.body)]),
+      [
+        [Number(path.slice(1)), body],
+        [200, 'hello'],
+      ],
+      `${method} ${path}`,
+    )
+    const answer = await h2Request({ ...target, headers: { ':method': method, ':path': path } })
+    t.strictSame(
+      [answer.status, String(answer.body), answer.complete],
+      [Number(path.slice(1)), body, true],
+      `${method} ${path}, HTTP/2`,
+    )
+  }
+})
+
+t.test('a refused HEAD is answered without a body, over HTTP/2 as well', async t => {
+  const { target } = await subject(t)
+  const answer = await h2Request({ ...target, headers: { ':method': 'HEAD', ':path': '//x' } })
+  t.strictSame([answer.status, answer.body.length, answer.complete], [400, 0, true])
+})
+
+/** A gateway that answers when told to. */
+function held(): {
+  gateway: Gateway<EdgeClient>
+  begun: Promise<readonly [RequestContext, EdgeClient]>
+  over: Promise<boolean>
+} {
+  const begun = deferred<readonly [RequestContext, EdgeClient]>()
+  const over = deferred<boolean>()
+  return {
+    begun: begun.promise,
+    over: over.promise,
+    gateway: async (context, client) => {
+      begun.resolve([context, client])
+      over.resolve(await client.finished)
+    },
+  }
+}
+
+t.test('that a client left is known at once, before and in the middle of its answer', async t => {
+  for (const started of [false, true]) {
+    for (const h2 of [false, true]) {
+      const { gateway, begun, over } = held()
+      const { target } = await subject(t, gateway)
+      let leave: () => void
+      if (h2) {
+        const session = await h2Connect(target)
+        const stream = session.request({ ':path': '/api', ':authority': 'x' })
+        stream.on('error', () => undefined)
+        t.teardown(() => session.destroy())
+        leave = () => stream.close(8)
+      } else {
+        const connection = await connectRaw(target)
+        await connection.write(get())
+        leave = () => connection.destroy()
+      }
+      const [context, client] = await begun
+      const gone = new Promise<void>(resolve => client.onGone(resolve))
+      const aborted = once(context.signal, 'abort')
+      if (started) {
+        client.start(200, [])
+        client.write(Buffer.from('half'))
+      }
+      leave()
+      await gone
+      await aborted
+      t.equal(await over, false, `${h2 ? 'HTTP/2' : 'HTTP/1.1'} ${started ? 'started' : 'waiting'}`)
+    }
+  }
+})
+
+t.test('an aborted answer never looks whole', async t => {
+  const breaksOff: Gateway<EdgeClient> = async (context, client) => {
+    client.start(200, context.head.target === '/length' ? [['Content-Length', '9']] : [])
+    client.write(Buffer.from('half'))
+    client.flush()
+    await turn()
+    client.abort()
+    await client.finished
+  }
+  for (const options of [{}, plain]) {
+    const { target } = await subject(t, breaksOff, options)
+    for (const path of ['/length', '/chunks']) {
+      const { response } = await rawRequest({ ...target, bytes: get(path) })
+      t.not(response?.complete, true, path)
+    }
+    // HTTP/1.0 has no chunks: the end of the connection is the end of the answer, unless it is a reset.
+    const { response, closed } = await rawRequest({
+      ...target,
+      bytes: 'GET /old HTTP/1.0\r\nHost: x\r\n\r\n',
+      untilClosed: true,
+    })
+    if (options === plain) t.strictSame([response?.complete ?? false, closed], [false, 'rst'])
+  }
+  const { target } = await subject(t, breaksOff)
+  const answer = await h2Request({ ...target, headers: { ':path': '/chunks' } })
+  t.strictSame([answer.complete, answer.rstCode], [false, 2])
+})
+
+t.test('a client that waits is invited once, when somebody wants its body', async t => {
+  const { target } = await subject(t, async (context, client) => {
+    if (context.head.target === '/no') return says('unasked')(context, client)
+    client.invite()
+    client.invite()
+    let text = ''
+    for await (const part of client.body ?? []) text += String(part)
+    await says(text)(context, client)
+  })
+  const expecting = (path: string): string =>
+    requestBytes('POST', path, { Host: 'x', Expect: '100-continue', 'Content-Length': '4' })
+  const connection = await connectRaw(target)
+  await connection.write(expecting('/yes'))
+  t.equal((await connection.readHead()).status, 100)
+  await connection.write('body')
+  t.equal(String((await connection.readResponse()).body), 'body')
+  connection.destroy()
+  const { response } = await rawRequest({ ...target, bytes: expecting('/no') })
+  t.strictSame([response?.status, response?.interim], [200, []])
+})
+
+t.test('an answer that does not wait for the body is read, and the connection ends', async t => {
+  const { target } = await subject(t, says('early'))
+  const head = requestBytes('POST', '/', { Host: 'x', 'Content-Length': '100000' })
+  const { response, closed } = await rawRequest({
+    ...target,
+    bytes: [head, 'x'.repeat(50_000), 20, 'x'.repeat(50_000)],
+    untilClosed: true,
+  })
+  t.strictSame([response?.status, String(response?.body), response?.complete], [200, 'early', true])
+  t.strictSame([response?.values('connection'), closed], [['close'], 'fin'])
+})
+
+t.test('a new certificate is for new connections; open ones go on', async t => {
+  const { listener, target } = await subject(t)
+  const connection = await connectRaw(target)
+  await connection.write(get())
+  await connection.readResponse()
+  const other = createAuthority('another')
+  listener.serveWith(await other.issue())
+  await connection.write(get())
+  t.equal((await connection.readResponse()).status, 200)
+  connection.destroy()
+  await t.rejects(rawRequest({ ...target, bytes: get() }), 'the old authority does not know it')
+  t.equal((await rawRequest({ ...target, ca: other.ca, bytes: get() })).response?.status, 200)
+})
+
+t.test('idle connections are let go, busy ones finish', async t => {
+  const { gateway, begun } = held()
+  const { listener, target } = await subject(t, (context, client) =>
+    context.head.target === '/busy' ? gateway(context, client) : says('hello')(context, client),
+  )
+  const idle = await connectRaw(target)
+  await idle.write(get())
+  await idle.readResponse()
+  const session = await h2Connect(target)
+  const busy = h2Request({ ...target, session, headers: { ':path': '/busy' } })
+  const [, client] = await begun
+  listener.closeIdle()
+  t.equal(await idle.gone, 'fin')
+  client.start(200, [])
+  client.write(Buffer.from('done'))
+  client.end()
+  t.match(await busy, { status: 200, complete: true, goaway: true })
+})
+
+t.test('a head that does not come ends in 408, a silent connection without a word', async t => {
+  const { target } = await subject(t, says('hello'), { headTimeoutMs: 50 })
+  const slow = await rawRequest({ ...target, bytes: 'GET / HTTP/1.1\r\nHost: x\r\n', untilClosed: true })
+  t.strictSame(statusOf(slow), [408, 'Timeout'])
+  const session = await h2Connect(target)
+  await once(session, 'close')
+})
+
+t.test('a gateway that fails costs its client the connection, and nobody else anything', async t => {
+  const { target, drain } = await subject(t, (context, client) =>
+    context.head.target === '/fails'
+      ? Promise.reject(new Error('fault'))
+      : says('hello')(context, client),
+  )
+  const { response, closed } = await rawRequest({ ...target, bytes: get('/fails'), untilClosed: true })
+  t.equal(response, undefined)
+  t.not(closed, 'open')
+  const session = await h2Connect(target)
+  t.teardown(() => session.destroy())
+  t.match(await h2Request({ ...target, session, headers: { ':path': '/fails' } }), { rstCode: 2 })
+  t.match(await h2Request({ ...target, session }), { status: 200 })
+  await turn()
+  t.equal(drain.open, 0)
+})
+
+t.test('a body that turns out malformed is an error for whoever reads it', async t => {
+  const read = deferred<unknown>()
+  const { target } = await subject(t, async (_, client) => {
+    try {
+      for await (const part of client.body ?? []) void part
+      read.resolve('whole')
+    } catch (error) {
+      read.resolve((error as Error).message)
+    }
+    client.abort()
+  })
+  const head = 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n'
+  await rawRequest({ ...target, bytes: [head, '3\r\nabc\r\n', 20, 'zz\r\n'], untilClosed: true })
+  t.equal(await read.promise, 'the client did not send the whole body')
+})
+
+t.test('close ends every connection', async t => {
+  const { gateway, begun } = held()
+  const { listener, target } = await subject(t, gateway)
+  const [busy, idle] = [await connectRaw(target), await connectRaw(target)]
+  const session = await h2Connect(target)
+  const closed = once(session, 'close')
+  await busy.write(get())
+  await begun
+  await listener.close()
+  await Promise.all([busy.gone, idle.gone, closed])
+  await t.rejects(connectRaw(target), { code: 'ECONNREFUSED' })
+})
