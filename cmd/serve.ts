@@ -7,8 +7,8 @@ import {
   watchServingCertificate,
   type ServingPair,
 } from '../lib/edge/certificate.js'
-import { createDrain } from '../lib/edge/drain.js'
-import type { EdgeClient } from '../lib/edge/edge-client.js'
+import { createDrain, type Cut } from '../lib/edge/drain.js'
+import { outcomeFor, type EdgeClient } from '../lib/edge/edge-client.js'
 import { startListener, type Listener } from '../lib/edge/listener.js'
 import { createPeerAddress } from '../lib/edge/peer-address.js'
 import { refuse } from '../lib/edge/reply.js'
@@ -32,8 +32,8 @@ export interface RunningGateway {
   readonly port: number
   readonly adminAddress: string
   readonly adminPort: number
-  /** Ends it as SIGTERM does; resolves with the number of exchanges that had to be cut. */
-  drain(): Promise<{ readonly cut: number }>
+  /** Ends it as SIGTERM does; resolves with how many exchanges had to be cut. */
+  drain(): Promise<Cut>
   /** Ends it at once. */
   close(): Promise<void>
 }
@@ -56,10 +56,10 @@ export async function run(args: readonly string[]): Promise<number> {
     await firstSignal()
     // From here on a second one ends the process at once, with what the log still holds.
     const forced = secondSignal().then(() => 1)
-    const drained = gateway.drain().then(async ({ cut }) => {
+    const drained = gateway.drain().then(async ({ lost }) => {
       // Everything is answered: whatever keeps a socket from closing must not keep the process.
       await Promise.race([gateway.close(), pause(2_000)])
-      return cut === 0 ? 0 : 1
+      return lost === 0 ? 0 : 1
     })
     return await Promise.race([forced, drained])
   } finally {
@@ -134,10 +134,10 @@ async function assemble(
       mode: modeOf(settings, cluster),
       clientImpersonation: settings.clientImpersonation,
     }),
-    carry: (granted, client) =>
-      granted.context.head.upgrade === undefined
-        ? forward(granted, client)
-        : upgrade(granted, client),
+    carry: async (granted, client) => {
+      const carry = granted.context.head.upgrade === undefined ? forward : upgrade
+      return outcomeFor(client, await carry(granted, client))
+    },
     refuse: (context, refusal, client) => refuse(context.id, refusal, client),
   })
 
@@ -180,9 +180,10 @@ async function assemble(
         msg: 'shutting down',
         fields: { open: drain.open, graceMs: settings.shutdownGracePeriodMs },
       })
-      const { cut } = await drain.begin(() => listener.closeIdle())
-      facts.notice.publish({ level: cut > 0 ? 'warn' : 'info', msg: 'stopped', fields: { cut } })
-      return { cut }
+      const cut = await drain.begin(() => listener.closeIdle())
+      const level = cut.lost > 0 ? 'warn' : 'info'
+      facts.notice.publish({ level, msg: 'stopped', fields: { ...cut } })
+      return cut
     },
     close,
   }

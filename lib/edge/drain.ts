@@ -3,7 +3,14 @@ import type { RequestInfo } from '../request-info.js'
 /** An exchange that is under way. */
 export interface OpenExchange {
   readonly info: RequestInfo
-  readonly client: { askToEnd(): void; abort(): void }
+  readonly client: { askToEnd(): void; cut(): void }
+}
+
+/** What did not end by itself. */
+export interface Cut {
+  readonly cut: number
+  /** Those among them that should have ended by themselves: all but exec, attach and port-forward. */
+  readonly lost: number
 }
 
 export interface DrainOptions {
@@ -30,7 +37,7 @@ export interface Drain {
    * their clients do not come back all at once; the rest at its end.
    * Resolves when nothing is open, with what had to be cut.
    */
-  begin(refusing: () => void): Promise<{ readonly cut: number }>
+  begin(refusing: () => void): Promise<Cut>
 }
 
 export function createDrain(options: DrainOptions): Drain {
@@ -39,6 +46,15 @@ export function createDrain(options: DrainOptions): Drain {
   const open = new Set<OpenExchange>()
   let phase: Drain['phase'] = 'serving'
   let emptied: (() => void) | undefined
+  const untilEmpty = (atMostMs: number): Promise<void> =>
+    new Promise(resolve => {
+      const deadline = setTimeout(resolve, atMostMs)
+      emptied = () => {
+        clearTimeout(deadline)
+        resolve()
+      }
+      if (open.size === 0) emptied()
+    })
 
   return {
     get phase() {
@@ -65,24 +81,25 @@ export function createDrain(options: DrainOptions): Drain {
           // A fifth of the time is left for streams that are in the middle of a line.
           setTimeout(() => client.askToEnd(), random() * 0.8 * (graceMs - announceMs)),
         )
-      await new Promise<void>(resolve => {
-        const deadline = setTimeout(resolve, graceMs - announceMs)
-        emptied = () => {
-          clearTimeout(deadline)
-          resolve()
-        }
-        if (open.size === 0) emptied()
-      })
+      await untilEmpty(graceMs - announceMs)
       for (const timer of timers) clearTimeout(timer)
-      const cut = open.size
-      for (const { client } of open) client.abort()
-      return { cut }
+      const cut = [...open]
+      for (const { client } of cut) client.cut()
+      // Each still says how it ended.
+      if (cut.length > 0) await untilEmpty(lastWordsMs)
+      return { cut: cut.length, lost: cut.filter(({ info }) => !livesToTheEnd(info)).length }
     },
   }
 }
 
+const lastWordsMs = 1_000
+
 /** Clients of these come back by themselves and miss nothing. */
 const endsEarly = ({ longRunning }: RequestInfo): boolean =>
   longRunning === 'watch' || longRunning === 'log' || longRunning === 'proxy'
+
+/** Nobody can end these for their users. */
+const livesToTheEnd = ({ longRunning }: RequestInfo): boolean =>
+  longRunning === 'exec' || longRunning === 'attach' || longRunning === 'portforward'
 
 const pause = (ms: number): Promise<void> => new Promise(resolve => void setTimeout(resolve, ms))

@@ -1,4 +1,4 @@
-import type { Client } from '../exchange.js'
+import type { Client, Outcome } from '../exchange.js'
 
 /** A client as the edge sees it: it can also be told that its connection, or its stream, is to end. */
 export interface EdgeClient extends Client {
@@ -8,7 +8,14 @@ export interface EdgeClient extends Client {
   closeAfterwards(): void
   /** The gateway wants this exchange over. */
   askToEnd(): void
+  /** The gateway waits no longer: `abort`, and the outcome says why. */
+  cut(): void
+  readonly isCut: boolean
 }
+
+/** How an exchange ended, told apart from a client's own leaving. */
+export const outcomeFor = ({ isCut }: EdgeClient, outcome: Outcome): Outcome =>
+  isCut && outcome.ended !== 'complete' ? { ...outcome, ended: 'cut_by_shutdown' } : outcome
 
 /** Who wants to know that a client left, or that it should be let go. */
 export class Departures {

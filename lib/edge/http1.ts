@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { HeaderList, RequestHead } from '../exchange.js'
 import { RequestBody } from './request-body.js'
@@ -9,6 +8,7 @@ import { Departures, type EdgeClient } from './edge-client.js'
 export class Http1Client implements EdgeClient {
   readonly body: RequestBody | undefined
   started = false
+  isCut = false
   readonly isMultiplexed = false
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
@@ -58,8 +58,15 @@ export class Http1Client implements EdgeClient {
   abort(): void {
     const { socket } = this.#request
     // Where the end of the answer is the end of the connection, only a reset is no end.
-    if (socket instanceof Socket && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
-    else socket.destroy()
+    // (`resetAndDestroy` says goodbye first, which its peer believes; what makes the reset is set by name.)
+    if (!(socket instanceof TLSSocket)) Object.assign(socket, { resetAndClosing: true })
+    // Without TLS's own goodbye, the end of its connection is no end either.
+    socket.destroy()
+  }
+
+  cut(): void {
+    this.isCut = true
+    this.abort()
   }
 
   closeAfterwards(): void {

@@ -7,6 +7,7 @@ import { RequestBody } from './request-body.js'
 export class Http2Client implements EdgeClient {
   readonly body: RequestBody | undefined
   started = false
+  isCut = false
   readonly isMultiplexed = true
   readonly #stream: ServerHttp2Stream
   readonly #departures = new Departures()
@@ -55,6 +56,11 @@ export class Http2Client implements EdgeClient {
 
   abort(): void {
     this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+  }
+
+  cut(): void {
+    this.isCut = true
+    this.abort()
   }
 
   closeAfterwards(): void {

@@ -1,13 +1,13 @@
 import { STATUS_CODES } from 'node:http'
 import type { HeaderList, Outcome } from '../exchange.js'
 import type { Refusal } from '../refusal.js'
-import type { EdgeClient } from './edge-client.js'
+import { outcomeFor, type EdgeClient } from './edge-client.js'
 
 /** Says no to a client, as a Kubernetes `Status`; nothing of what it sent is repeated. */
 export async function refuse(id: string, refusal: Refusal, client: EdgeClient): Promise<Outcome> {
   if (refusal.code === 'client_gone' || client.started) {
     client.abort()
-    return { status: 0, bytes: 0, ended: 'client_gone' }
+    return outcomeFor(client, { status: 0, bytes: 0, ended: 'client_gone' })
   }
   const body = bodyOf(refusal)
   if (endsConnection(refusal, client)) client.closeAfterwards()
@@ -15,11 +15,11 @@ export async function refuse(id: string, refusal: Refusal, client: EdgeClient): 
   client.write(body)
   client.end()
   const left = await client.finished
-  return {
+  return outcomeFor(client, {
     status: refusal.status,
     bytes: body.length,
     ended: left ? 'complete' : 'client_gone',
-  }
+  })
 }
 
 /** The same for a connection that has no request to answer: the bytes of a whole HTTP/1.1 answer. */

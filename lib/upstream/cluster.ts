@@ -8,6 +8,7 @@ import { facts } from '../channels.js'
 import { Secret } from '../secret.js'
 import { credentialOf, serviceAccount, type CredentialSource, type Proof } from './credential.js'
 import type { GatewayCredential } from './headers.js'
+import { noticingConnector } from './reset.js'
 
 export interface ClusterOptions {
   /** Path of a kubeconfig; without it, the cluster that this process runs in. */
@@ -236,7 +237,7 @@ function connect(target: Target, proof: Proof | undefined): Connection {
       headersTimeout: 0,
       keepAliveTimeout: 60_000,
       maxHeaderSize: 256 * 1024,
-      connect: { timeout: 10_000, ...trust },
+      connect: noticingConnector({ timeout: 10_000, ...trust }),
     })
   return {
     fingerprint: fingerprint(target, proof),
@@ -329,8 +330,7 @@ function authorityOf({ name, caData, caFile }: KubeCluster): string | undefined 
 
 /** Node takes any text for a CA, and then trusts nobody: a file half written must keep the last good. */
 function authority(pem: string, what: string): string {
-  const certificates =
-    pem.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? []
+  const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? []
   try {
     for (const certificate of certificates) void new X509Certificate(certificate)
   } catch (error) {

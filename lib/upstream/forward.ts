@@ -5,6 +5,7 @@ import type { Granted, Stages } from '../gateway.js'
 import { Refusal } from '../refusal.js'
 import { answerHeaders } from './answer.js'
 import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
+import { isReset } from './reset.js'
 
 /** What forwarding needs to know of the cluster; `cluster.ts` has it. */
 export interface Upstream {
@@ -160,6 +161,11 @@ class Relay implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.#state !== 'flowing') return
+    if (isReset()) {
+      this.#client.abort()
+      this.#settle('upstream_broke')
+      return
+    }
     this.#client.end()
     this.#settle('complete')
   }

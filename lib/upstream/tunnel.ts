@@ -1,5 +1,12 @@
 import type { Duplex } from 'node:stream'
 
+/** One end of a tunnel. */
+export interface Side {
+  readonly stream: Duplex
+  /** Ends the connection so that its other end sees that it was cut, not that it is over. */
+  cut(): void
+}
+
 export interface Tunnelled {
   /** Bytes that went to the client. */
   readonly bytes: number
@@ -10,29 +17,38 @@ export interface Tunnelled {
 /**
  * Joins two connections until both are over. Each direction ends by itself (half-close), waits for the
  * slower side, and a connection that breaks takes the other with it, broken: what was cut must not look
- * complete.
+ * complete. There is no time limit: a shell may be silent for days.
  */
-export function tunnel(client: Duplex, upstream: Duplex): Promise<Tunnelled> {
+export function tunnel(client: Side, upstream: Side): Promise<Tunnelled> {
   return new Promise(resolve => {
     let bytes = 0
     let broken: Tunnelled['broken']
     let open = 2
-    upstream.on('data', (chunk: Buffer) => (bytes += chunk.length))
+    upstream.stream.on('data', (chunk: Buffer) => (bytes += chunk.length))
 
-    const over = (side: Exclude<Tunnelled['broken'], undefined>, one: Duplex, other: Duplex) => {
+    const over = (
+      side: Exclude<Tunnelled['broken'], undefined>,
+      { stream }: Side,
+      other: Side,
+    ): void => {
       open -= 1
-      const clean = one.readableEnded && one.writableFinished
-      if (!clean) {
+      if (!stream.readableEnded || !stream.writableFinished) {
         broken ??= side
-        other.destroy()
+        // What it said in full is still handed over in full; nothing else is waited for.
+        if (stream.readableEnded && !other.stream.writableFinished) {
+          other.stream.once('finish', () => other.cut())
+        } else other.cut()
       }
       if (open === 0) resolve({ bytes, broken })
     }
-    client.on('error', ignore).once('close', () => over('client', client, upstream))
-    upstream.on('error', ignore).once('close', () => over('upstream', upstream, client))
+    client.stream.on('error', ignore).once('close', () => over('client', client, upstream))
+    upstream.stream.on('error', ignore).once('close', () => over('upstream', upstream, client))
     // `pipe` pauses, resumes, and ends the other side when one ends.
-    client.pipe(upstream)
-    upstream.pipe(client)
+    client.stream.pipe(upstream.stream)
+    upstream.stream.pipe(client.stream)
+    // A connection that broke before it came here has nothing more to say about it.
+    if (client.stream.destroyed) upstream.cut()
+    if (upstream.stream.destroyed) client.cut()
   })
 }
 

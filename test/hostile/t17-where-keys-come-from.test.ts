@@ -45,7 +45,7 @@ writeFileSync(untrusted, authority.ca)
 interface Asked {
   /** What `/readyz?verbose` says about the issuer. */
   readonly state: string
-  ask(token: string): Promise<RawExchange>
+  readonly ask: (token: string) => Promise<RawExchange>
 }
 
 /** Starts a gateway, waits until it has asked the issuer, and uses it. */

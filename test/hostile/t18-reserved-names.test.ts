@@ -116,18 +116,18 @@ t.test('a name counts with its prefix, and with the default prefix none is reser
 
 async function refuses(
   t: Test,
-  { issuer, ask }: World,
+  { issuer, ...world }: World,
   users: readonly string[],
   groups: readonly string[],
 ): Promise<void> {
   for (const sub of users) {
-    t.strictSame(wholeAnswer(await ask({ token: issuer.sign({ sub }) })), reserved, `user ${sub}`)
+    t.strictSame(wholeAnswer(await world.ask({ token: issuer.sign({ sub }) })), reserved, `user ${sub}`)
   }
   for (const group of groups) {
     for (const claim of [group, [group], ['dev', group, 'ops']]) {
       const token = issuer.sign({ groups: claim })
       const title = `groups ${JSON.stringify(claim)}`
-      t.strictSame(wholeAnswer(await ask({ token })), reserved, title)
+      t.strictSame(wholeAnswer(await world.ask({ token })), reserved, title)
     }
   }
 }

@@ -119,13 +119,13 @@ t.test('with prefixes, which count', async t => {
 
 async function refuses(
   t: Test,
-  { issuer, ask }: World,
+  { issuer, ...world }: World,
   names: ReadonlyArray<readonly [string, string]>,
 ): Promise<void> {
   for (const [title, name] of names) {
     const user = issuer.sign({ sub: name })
-    t.strictSame(wholeAnswer(await ask({ token: user })), unusable, `user: ${title}`)
+    t.strictSame(wholeAnswer(await world.ask({ token: user })), unusable, `user: ${title}`)
     const group = issuer.sign({ groups: ['dev', name, 'ops'] })
-    t.strictSame(wholeAnswer(await ask({ token: group })), unusable, `group: ${title}`)
+    t.strictSame(wholeAnswer(await world.ask({ token: group })), unusable, `group: ${title}`)
   }
 }

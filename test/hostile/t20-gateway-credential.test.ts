@@ -38,8 +38,8 @@ t.test("with the gateway's own credential", async t => {
   })
   const { issuer } = world
   const good = issuer.sign()
-  const sent = ({ method, values }: RecordedRequest): string =>
-    `${method} ${values('authorization').join()} ${values('impersonate-user').join()}`
+  const sent = (request: RecordedRequest): string =>
+    [request.method, ...request.values('authorization'), ...request.values('impersonate-user')].join(' ')
   const alice = `${issuer.url}#alice`
 
   await t.test(

@@ -164,14 +164,19 @@ t.test('no token is in anything that comes out of the gateway', async t => {
 
   // By way of a kubeconfig that breaks: the API server's no makes the gateway look at it at once.
   writeFileSync(kubeconfig, broken(ownToken)[0] ?? '')
-  await gateway.waitForLog(({ msg }) => String(msg).startsWith('cluster configuration cannot be used'))
+  await gateway.waitForLog(({ msg }) =>
+    String(msg).startsWith('cluster configuration cannot be used'),
+  )
 
   for (const path of ['/metrics', '/readyz?verbose', `/${token()}`, `/readyz?${token()}`]) {
     answers.push(Buffer.from((await gateway.admin(path)).body))
   }
   t.strictSame(await gateway.stop(), { code: 0, signal: null })
 
-  t.ok(gateway.logs.filter(({ msg }) => msg === 'request').length > 150, 'there is a log to look at')
+  t.ok(
+    gateway.logs.filter(({ msg }) => msg === 'request').length > 150,
+    'there is a log to look at',
+  )
   const said = {
     log: gateway.logs.map(line => JSON.stringify(line)).join('\n'),
     output: gateway.stdout,
@@ -180,7 +185,11 @@ t.test('no token is in anything that comes out of the gateway', async t => {
   secrets.add(ownToken)
   for (const [where, text] of Object.entries(said)) {
     t.strictSame(found(text, secrets), [], where)
-    t.strictSame(text.match(/e[yw][\w-]{8,}(?:\.|%2e)e[yw][\w-]{8,}/gi), null, `${where}: nothing like a JWT`)
+    t.strictSame(
+      text.match(/e[yw][\w-]{8,}(?:\.|%2e)e[yw][\w-]{8,}/gi),
+      null,
+      `${where}: nothing like a JWT`,
+    )
   }
 })
 
@@ -232,9 +241,14 @@ function broken(secret: string): readonly string[] {
     user(`tokenFile: /nowhere\n    token: ${secret}`),
     user(`username: a\n    password: ${secret}`),
     user(`client-certificate-data: ${secret}\n    client-key-data: ${secret}`),
-    user(`exec: {command: "false", apiVersion: client.authentication.k8s.io/v1, args: [${secret}]}`),
+    user(
+      `exec: {command: "false", apiVersion: client.authentication.k8s.io/v1, args: [${secret}]}`,
+    ),
     user(`exec: {command: echo, apiVersion: client.authentication.k8s.io/v1, args: [${secret}]}`),
-    JSON.stringify({ kind: 'Config', users: [{ name: 'a', user: { token: secret } }] }).slice(0, -3),
+    JSON.stringify({ kind: 'Config', users: [{ name: 'a', user: { token: secret } }] }).slice(
+      0,
+      -3,
+    ),
     secret,
   ]
 }

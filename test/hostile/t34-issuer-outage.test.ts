@@ -55,7 +55,11 @@ t.test('an issuer that is down at start, comes, and goes again', async t => {
       return (await world.ask({ token, timeoutMs: 20_000 })).response?.status
     }),
   )
-  t.strictSame(answers, answers.map(() => 200), 'known keys go on working, known tokens and new')
+  t.strictSame(
+    answers,
+    answers.map(() => 200),
+    'known keys go on working, known tokens and new',
+  )
   t.strictSame(wholeHead(await world.api.request(0)), asUser(world, `${issuer.url}#alice`))
   t.equal(world.api.forwarded.length, 201)
   t.equal(await world.gateway.metric(`gateway_issuer_ready{issuer="${issuer.url}"}`), 1)

@@ -8,7 +8,12 @@ import { stream } from '../actors/api-server-answers.js'
 import type { Responder } from '../actors/api-server.js'
 import { deferred } from '../actors/deferred.js'
 import { h2Connect, h2Request } from '../actors/h2-client.js'
-import { connectRaw, requestBytes, type RawConnection, type RawResponse } from '../actors/raw-client.js'
+import {
+  connectRaw,
+  requestBytes,
+  type RawConnection,
+  type RawResponse,
+} from '../actors/raw-client.js'
 import { startedWorld } from '../actors/world.js'
 import { unavailable, wholeAnswer, wholeResponse } from './whole-answer.js'
 
@@ -21,7 +26,12 @@ t.test('a stop loses nothing', async t => {
   const world = await startedWorld(t, { mode: 'gateway', process: atOnce })
   const { api, gateway, issuer, target } = world
   const slow = deferred()
-  const streams = { '/watch': stream(), '/half': stream(), '/h2': stream(), '/log': stream('text/plain') }
+  const streams = {
+    '/watch': stream(),
+    '/half': stream(),
+    '/h2': stream(),
+    '/log': stream('text/plain'),
+  }
   const paths = {
     '/watch': '/api/v1/pods?watch=true&by=/watch',
     '/half': '/api/v1/pods?watch=true&by=/half',
@@ -92,12 +102,20 @@ t.test('a stop loses nothing', async t => {
     await goaway
     t.pass('an HTTP/2 connection gets its goodbye')
     const { status, body } = await h2Request({ ...target, headers })
-    t.strictSame([status, JSON.parse(body.toString())], [503, draining.body], 'a new one its answer')
+    t.strictSame(
+      [status, JSON.parse(body.toString())],
+      [503, draining.body],
+      'a new one its answer',
+    )
 
     slow.resolve()
     t.strictSame(ok(await short.readResponse()), served, 'a request that was open is finished')
     await short.write(get('/after'))
-    t.strictSame(wholeResponse(await short.readResponse()), draining, 'the next one behind it is not')
+    t.strictSame(
+      wholeResponse(await short.readResponse()),
+      draining,
+      'the next one behind it is not',
+    )
     t.equal(await short.gone, 'fin')
     t.equal(api.forwarded.length, before)
   })
@@ -137,7 +155,9 @@ t.test('exec lives to the end of the grace period, and that is no failure', asyn
   })
   const { gateway, issuer, api, target } = world
   const echo: Responder = async (_, answer) => {
-    await answer.raw('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    await answer.raw(
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    )
     const { socket } = answer.hijack()
     socket.on('data', (bytes: Buffer) => socket.write(bytes))
   }

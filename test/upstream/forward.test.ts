@@ -315,6 +315,20 @@ t.test('an answer without a length ends with its connection', async t => {
   t.equal(client.text, 'to the end')
 })
 
+t.test('… and is cut when that is reset', async t => {
+  for (const tls of [false, true]) {
+    const { api, carry } = await subject(t, {}, { tls })
+    api.respondWith(async (_, answer) => {
+      await answer.raw('HTTP/1.1 200 OK\r\n\r\nto the e')
+      await new Promise(resolve => setTimeout(resolve, 50))
+      answer.reset()
+    })
+    const client = new RecordingClient()
+    t.match(await carry(granted(), client), { status: 200, ended: 'upstream_broke' }, `tls ${tls}`)
+    t.equal(client.said.at(-1), 'abort')
+  }
+})
+
 t.test('trailers stay behind', async t => {
   const { api, carry } = await subject(t)
   api.respondWith(
