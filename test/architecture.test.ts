@@ -63,12 +63,15 @@ t.test('commands alone print, and nothing prints by console', async t => {
   )
 })
 
-t.test('nothing follows redirects, evaluates text, or trusts whatever certificate comes', async t => {
-  t.strictSame(saying(/\bmaxRedirections\b|redirect:\s*['"]follow['"]/), [])
-  t.strictSame(saying(/\beval\(|new Function\(|from\s+['"]node:vm['"]/), [])
-  t.strictSame(saying(/rejectUnauthorized:\s*false|NODE_TLS_REJECT_UNAUTHORIZED/), [])
-  t.strictSame(saying(/insecureHTTPParser:\s*true/), [])
-})
+t.test(
+  'nothing follows redirects, evaluates text, or trusts whatever certificate comes',
+  async t => {
+    t.strictSame(saying(/\bmaxRedirections\b|redirect:\s*['"]follow['"]/), [])
+    t.strictSame(saying(/\beval\(|new Function\(|from\s+['"]node:vm['"]/), [])
+    t.strictSame(saying(/rejectUnauthorized:\s*false|NODE_TLS_REJECT_UNAUTHORIZED/), [])
+    t.strictSame(saying(/insecureHTTPParser:\s*true/), [])
+  },
+)
 
 /** Who imports whom, by path. */
 const imports = (path: string, text: string): string[] =>
@@ -76,7 +79,8 @@ const imports = (path: string, text: string): string[] =>
     ([, target = '']) => `${relative(root, resolve(root, dirname(path), target))}.ts`,
   )
 
-const room = (path: string): string => (path.split('/').length > 2 ? path.split('/')[1]! : 'vocabulary')
+const room = (path: string): string =>
+  path.split('/').length > 2 ? path.split('/')[1]! : 'vocabulary'
 
 t.test('rooms do not know each other', async t => {
   const crossing = product

@@ -18,11 +18,16 @@ export type Verdict =
   | { readonly outcome: 'abstained' }
   | { readonly outcome: 'rejected'; readonly refusal: Refusal }
 
+/** Who waits for a verdict. The signal, fired when it need not come any more, is made when asked for. */
+export interface Waiting {
+  readonly signal: AbortSignal
+}
+
 /**
  * Decides whom a credential belongs to. A returned verdict is knowledge; a throw means it could not
  * be known, and the request fails as unavailable rather than as unauthenticated.
  */
 export interface Authenticator {
   readonly name: string
-  authenticate(credential: Credential, signal: AbortSignal): Promise<Verdict> | Verdict
+  authenticate(credential: Credential, waiting: Waiting): Promise<Verdict> | Verdict
 }

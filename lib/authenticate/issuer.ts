@@ -91,7 +91,7 @@ export function createIssuer(options: IssuerOptions): IssuerAuthenticator {
   const verdicts = createVerdicts({ judge, now })
   return {
     name: issuerUrl,
-    authenticate: (credential, signal) => verdicts.decide(credential.token.reveal(), signal),
+    authenticate: (credential, waiting) => verdicts.decide(credential.token.reveal(), waiting),
     get ready() {
       return keys.ready
     },

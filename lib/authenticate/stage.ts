@@ -32,7 +32,7 @@ export function createAuthenticate({
 
   return context => {
     const credential = findCredential(context.head)
-    const verdict = authenticator.authenticate(credential, context.signal)
+    const verdict = authenticator.authenticate(credential, context)
     return verdict instanceof Promise
       ? verdict.then(known => admit(context, credential, known))
       : admit(context, credential, verdict)

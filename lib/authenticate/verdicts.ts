@@ -1,8 +1,8 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { facts } from '../channels.js'
 import { Refusal } from '../refusal.js'
-import type { Verdict } from './authenticator.js'
+import type { Verdict, Waiting } from './authenticator.js'
 
 type Authenticated = Extract<Verdict, { outcome: 'authenticated' }>
 
@@ -32,11 +32,12 @@ export interface VerdictsOptions {
  */
 export interface Verdicts {
   /** Without a promise when it is remembered, and then always the same object. */
-  decide(token: string, signal: AbortSignal): Promise<Verdict> | Verdict
+  decide(token: string, waiting: Waiting): Promise<Verdict> | Verdict
 }
 
 export function createVerdicts({ judge, now = Date.now, max = 10_000 }: VerdictsOptions): Verdicts {
-  const secret = randomBytes(32)
+  // As long as a block of the hash, so that the token has blocks of its own; the digests never leave us.
+  const secret = randomBytes(32).toString('hex')
   const remembered = new LRUCache<
     string,
     Required<Judgement> & { readonly verdict: Authenticated }
@@ -54,8 +55,8 @@ export function createVerdicts({ judge, now = Date.now, max = 10_000 }: Verdicts
   }
 
   return {
-    decide: (token, signal) => {
-      const digest = createHmac('sha256', secret).update(token).digest('base64url')
+    decide: (token, requester) => {
+      const digest = hash('sha256', secret + token, 'base64url')
       const known = remembered.get(digest)
       if (known !== undefined && known.proof.live) {
         tell('hit')
@@ -68,7 +69,7 @@ export function createVerdicts({ judge, now = Date.now, max = 10_000 }: Verdicts
       const underway = flights.get(digest)
       if (underway !== undefined) {
         tell('shared')
-        return underway.join(signal)
+        return underway.join(requester.signal)
       }
       tell('miss')
       const abort = new AbortController()
@@ -76,13 +77,13 @@ export function createVerdicts({ judge, now = Date.now, max = 10_000 }: Verdicts
       if (!(judging instanceof Promise)) return remember(digest, judging)
       const flight: Flight = createFlight(
         judging.then(judgement => remember(digest, judgement)),
-        () => {
+        abandoned => {
           if (flights.get(digest) === flight) flights.delete(digest)
-          abort.abort()
+          if (abandoned) abort.abort()
         },
       )
       flights.set(digest, flight)
-      return flight.join(signal)
+      return flight.join(requester.signal)
     },
   }
 }
@@ -106,18 +107,18 @@ interface Flight {
   join(signal: AbortSignal): Promise<Verdict>
 }
 
-/** @param over called once: when the verdict is there, or the last one waiting has left */
-function createFlight(verdict: Promise<Verdict>, over: () => void): Flight {
+/** @param over called when the verdict is there, and when the last one waiting has left without it */
+function createFlight(verdict: Promise<Verdict>, over: (abandoned: boolean) => void): Flight {
   let waiting = 0
   // Whoever waits has its own copy of a rejection.
-  verdict.finally(over).catch(() => {})
+  verdict.finally(() => over(false)).catch(() => {})
   return {
     join: signal =>
       new Promise<Verdict>((resolve, reject) => {
         const leave = (): void => {
           reject(new Refusal('client_gone'))
           waiting -= 1
-          if (waiting === 0) over()
+          if (waiting === 0) over(true)
         }
         waiting += 1
         if (signal.aborted) return leave()

@@ -3,13 +3,15 @@ import type { RequestInfo } from '../request-info.js'
 /** An exchange that is under way. */
 export interface OpenExchange {
   readonly info: RequestInfo
+  /** Whether it asked for another protocol: nobody here knows how to end that. */
+  readonly isUpgrade: boolean
   readonly client: { askToEnd(): void; cut(): void }
 }
 
 /** What did not end by itself. */
 export interface Cut {
   readonly cut: number
-  /** Those among them that should have ended by themselves: all but exec, attach and port-forward. */
+  /** Those among them that should have ended by themselves: all but upgrades (exec, attach, port-forward). */
   readonly lost: number
 }
 
@@ -75,19 +77,17 @@ export function createDrain(options: DrainOptions): Drain {
       await pause(announceMs)
       phase = 'refusing'
       refusing()
-      const timers = [...open]
-        .filter(({ info }) => endsEarly(info))
-        .map(({ client }) =>
-          // A fifth of the time is left for streams that are in the middle of a line.
-          setTimeout(() => client.askToEnd(), random() * 0.8 * (graceMs - announceMs)),
-        )
+      const timers = [...open].filter(endsEarly).map(({ client }) =>
+        // A fifth of the time is left for streams that are in the middle of a line.
+        setTimeout(() => client.askToEnd(), random() * 0.8 * (graceMs - announceMs)),
+      )
       await untilEmpty(graceMs - announceMs)
       for (const timer of timers) clearTimeout(timer)
       const cut = [...open]
       for (const { client } of cut) client.cut()
       // Each still says how it ended.
       if (cut.length > 0) await untilEmpty(lastWordsMs)
-      return { cut: cut.length, lost: cut.filter(({ info }) => !livesToTheEnd(info)).length }
+      return { cut: cut.length, lost: cut.filter(({ isUpgrade }) => !isUpgrade).length }
     },
   }
 }
@@ -95,11 +95,7 @@ export function createDrain(options: DrainOptions): Drain {
 const lastWordsMs = 1_000
 
 /** Clients of these come back by themselves and miss nothing. */
-const endsEarly = ({ longRunning }: RequestInfo): boolean =>
-  longRunning === 'watch' || longRunning === 'log' || longRunning === 'proxy'
-
-/** Nobody can end these for their users. */
-const livesToTheEnd = ({ longRunning }: RequestInfo): boolean =>
-  longRunning === 'exec' || longRunning === 'attach' || longRunning === 'portforward'
+const endsEarly = ({ isUpgrade, info: { longRunning } }: OpenExchange): boolean =>
+  !isUpgrade && (longRunning === 'watch' || longRunning === 'log' || longRunning === 'proxy')
 
 const pause = (ms: number): Promise<void> => new Promise(resolve => void setTimeout(resolve, ms))

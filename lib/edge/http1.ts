@@ -15,6 +15,7 @@ export class Http1Client implements EdgeClient {
   protected readonly departures = new Departures()
   #awaitsInvitation: boolean
   #close = false
+  #written = false
 
   constructor(request: IncomingMessage, response: ServerResponse, head: RequestHead) {
     this.#request = request
@@ -43,11 +44,13 @@ export class Http1Client implements EdgeClient {
   }
 
   write(chunk: Uint8Array): boolean {
+    this.#written = true
     return this.#response.write(chunk)
   }
 
   flush(): void {
-    this.#response.flushHeaders()
+    // The head left with the first chunk; flushing would cost another write of nothing.
+    if (!this.#written && !this.#response.writableEnded) this.#response.flushHeaders()
   }
 
   end(): void {

@@ -12,14 +12,15 @@ export class Http2Client implements EdgeClient {
   readonly #stream: ServerHttp2Stream
   readonly #departures = new Departures()
   #awaitsInvitation: boolean
+  readonly #isHead: boolean
   #close = false
 
   constructor(stream: ServerHttp2Stream, head: RequestHead) {
     this.#stream = stream
+    this.#isHead = head.method === 'HEAD'
     this.body = head.hasBody ? new RequestBody(stream) : undefined
     this.#awaitsInvitation =
       head.hasBody && head.headers.some(([name]) => name.toLowerCase() === 'expect')
-    stream.once('finish', () => this.#left())
     stream.once('close', () => this.#departures.left(stream.writableFinished && !stream.aborted))
     stream.on('error', ignore)
     this.body?.on('error', ignore)
@@ -39,7 +40,15 @@ export class Http2Client implements EdgeClient {
       if (before === undefined) fields[lower] = value
       else fields[lower] = [...(Array.isArray(before) ? before : [String(before)]), value]
     }
-    this.#stream.respond(fields)
+    // Closing a stream, Node ends the answer before it resets the stream, and a client believes the end. So
+    // the last word of an answer whose length is not known is kept back until `end` was meant.
+    const keepsLastWord =
+      fields['content-length'] === undefined && !this.#isHead && !bodiless.has(status)
+    this.#stream.respond(fields, { waitForTrailers: keepsLastWord })
+    this.#stream.once(keepsLastWord ? 'wantTrailers' : 'finish', () => {
+      if (keepsLastWord) this.#stream.sendTrailers({})
+      this.#left()
+    })
     this.started = true
   }
 
@@ -96,4 +105,5 @@ export class Http2Client implements EdgeClient {
   }
 }
 
+const bodiless: ReadonlySet<number> = new Set([204, 205, 304])
 const ignore = (): void => undefined

@@ -116,7 +116,8 @@ export async function startListener(
       address: options.peerAddress(socket?.remoteAddress, head.headers),
       encrypted: tls !== undefined,
     })
-    const leave = drain.enter({ info: context.info, client })
+    const isUpgrade = head.upgrade !== undefined
+    const leave = drain.enter({ info: context.info, isUpgrade, client })
     const left = socket === undefined ? undefined : exchanges.enter(socket, client)
     // The gateway answers every failure itself; what is thrown here is a fault in doing so.
     void gateway(context, client)
@@ -145,24 +146,27 @@ export async function startListener(
     )
   }
   /** Node's parser has let go of the connection: whatever the answer, it was the last request on it. */
-  const onUpgrade = (request: IncomingMessage, socket: Duplex, early: Buffer): void => {
-    serve(
-      {
-        protocol: `HTTP/${request.httpVersion}`,
-        method: request.method ?? '',
-        target: request.url ?? '',
-        rawHeaders: request.rawHeaders,
-      },
-      request.socket,
-      head => UpgradeClient.of(request, socket, early, head),
-      (id, refusal) => endWith(socket, refusalBytes(id, refusal)),
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, early: Buffer): void =>
+    exchanges.whenIdle(socket, () =>
+      serve(
+        {
+          protocol: `HTTP/${request.httpVersion}`,
+          method: request.method ?? '',
+          target: request.url ?? '',
+          rawHeaders: request.rawHeaders,
+        },
+        request.socket,
+        head => UpgradeClient.of(request, request.socket, early, head),
+        (id, refusal) => endWith(socket, refusalBytes(id, refusal)),
+      ),
     )
-  }
   server.on('request', onRequest)
   server.on('checkContinue', onRequest)
   server.on('checkExpectation', onRequest)
   server.on('upgrade', onUpgrade)
-  server.on('connect', onConnect)
+  server.on('connect', (request: IncomingMessage, socket: Duplex) =>
+    exchanges.whenIdle(socket, () => refuseConnect(request, socket)),
+  )
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     const refusal = refusalForParser(error)
     if (!refusal || !socket.writable) {
@@ -313,8 +317,24 @@ class ConnectionExchanges {
     clients.add(client)
     return () => {
       clients.delete(client)
-      if (clients.size === 0) this.#waiting.get(socket)?.()
+      if (clients.size > 0) return
+      const next = this.#waiting.get(socket)
+      this.#waiting.delete(socket)
+      next?.()
     }
+  }
+
+  /**
+   * The turn of a request that has the connection to itself: Node's parser hands it over at once, however
+   * many before it are still being answered.
+   */
+  whenIdle(socket: Duplex, then: () => void): void {
+    socket.on('error', ignore)
+    const next = (): void => {
+      if (!socket.destroyed) then()
+    }
+    if ((this.#open.get(socket)?.size ?? 0) > 0) this.#waiting.set(socket, next)
+    else next()
   }
 
   /**
@@ -332,8 +352,8 @@ class ConnectionExchanges {
   }
 }
 
-/** CONNECT: Node's parser has let go of the connection already. */
-function onConnect(request: IncomingMessage, socket: Duplex): void {
+/** Node's parser has let go of the connection already. */
+function refuseConnect(request: IncomingMessage, socket: Duplex): void {
   const id = auditId(request.rawHeaders)
   const refusal = new Refusal('method_not_allowed')
   publishMalformed(id, request.socket, refusal)

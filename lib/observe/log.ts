@@ -41,9 +41,21 @@ export function createLog(options: LogOptions): Log {
   const write = (level: string, line: AccessLine): void => {
     const fields = JSON.stringify(line).slice(1)
     destination.write(`{"level":"${level}","time":"${time()}","msg":"request",${fields}\n`)
+    soon()
+  }
+  // Lines that come close together go out together: a write each would cost as much as the line.
+  let timer: NodeJS.Timeout | undefined
+  const soon = (): void => {
+    timer ??= setTimeout(() => {
+      timer = undefined
+      stderr?.flush()
+    }, gatherMs).unref()
   }
   const subscriptions = [
-    facts.notice.subscribe(notice => writeNotice(log, notice)),
+    facts.notice.subscribe(notice => {
+      writeNotice(log, notice)
+      stderr?.flush()
+    }),
     facts.exchange.subscribe(exchange => {
       const level = levelOf(exchange.refusal)
       if (log.isLevelEnabled(level)) write(level, accessLine(exchange))
@@ -60,20 +72,23 @@ export function createLog(options: LogOptions): Log {
     },
     close: () => {
       for (const unsubscribe of subscriptions) unsubscribe()
+      clearTimeout(timer)
       return (closed ??= ended(stderr))
     },
   }
 }
+
+/** How long a line may wait for others. */
+const gatherMs = 50
 
 /**
  * Standard error without waiting for it: a reader that stalls must not stall requests. Beyond 32 MiB of
  * lines that nobody reads, further ones are lost rather than the process.
  */
 function openStandardError(): ReturnType<typeof pino.destination> {
-  return pino.destination({ fd: 2, sync: false, minLength: 0, maxLength: 32 * 1024 * 1024 })
+  return pino.destination({ fd: 2, sync: false, minLength: 8 * 1024, maxLength: 32 * 1024 * 1024 })
 }
 
-/** Not by `flush`, which waits for nothing in a stream without a minimal length. */
 async function ended(stream: ReturnType<typeof openStandardError> | undefined): Promise<void> {
   if (stream === undefined) return
   await new Promise<void>(resolve => {

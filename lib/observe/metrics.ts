@@ -87,12 +87,20 @@ export function createMetrics(): Metrics {
   for (const reason of refusalCodes) refusals.inc({ reason }, 0)
   for (const kind of Object.keys(kinds)) streams.set({ kind }, 0)
 
+  // Finding a series by its labels costs more than counting in it; all label sets are closed.
+  const counted = remembered((key: string) => {
+    const [code = '', verb = '', decision = ''] = key.split(' ')
+    return requests.labels({ code, verb, decision })
+  })
+  const timed = remembered((verb: string) => duration.labels({ verb }))
+  const looked = remembered((result: string) => tokens.labels({ result }))
+
   const over = ({ context, grant, refusal, outcome, endedAt }: Exchange): void => {
     const verb = verbs.has(context.info.verb) ? context.info.verb : 'other'
-    requests.inc({ code: codeOf(outcome.status), verb, decision: grant?.decision ?? 'refused' })
+    counted(`${codeOf(outcome.status)} ${verb} ${grant?.decision ?? 'refused'}`).inc()
     if (refusal) refusals.inc({ reason: refusal.code })
     if (context.info.longRunning === undefined) {
-      duration.observe({ verb }, (endedAt - context.receivedAt) / 1000)
+      timed(verb).observe((endedAt - context.receivedAt) / 1000)
     }
   }
   const seen = new Set<string>()
@@ -110,7 +118,7 @@ export function createMetrics(): Metrics {
       requests.inc({ code: codeOf(refusal.status), verb: 'other', decision: 'refused' })
       refusals.inc({ reason: refusal.code })
     }),
-    facts.token.subscribe(({ result }) => tokens.inc({ result })),
+    facts.token.subscribe(({ result }) => looked(result).inc()),
     facts.keysFetched.subscribe(fetched),
     facts.issuerReady.subscribe(fact => ready.set({ issuer: fact.issuer }, fact.ready ? 1 : 0)),
     facts.reload.subscribe(({ result }) => reloads.inc({ result })),
@@ -147,4 +155,16 @@ const kinds: Readonly<Record<StreamKind, true>> = {
   attach: true,
   portforward: true,
   proxy: true,
+}
+
+function remembered<T>(find: (key: string) => T): (key: string) => T {
+  const known = new Map<string, T>()
+  return key => {
+    let found = known.get(key)
+    if (found === undefined) {
+      found = find(key)
+      known.set(key, found)
+    }
+    return found
+  }
 }

@@ -30,8 +30,11 @@ export interface Cluster {
   /** Where requests go now: an origin, and the path that the kubeconfig puts before every target. */
   readonly url: string
   readonly basePath: string
-  /** Connections for ordinary requests, or for long-running ones, which keep theirs to themselves. */
-  dispatcher(use: 'request' | 'stream'): Dispatcher
+  /**
+   * Connections for ordinary requests, or for long-running ones, which keep theirs to themselves; `fresh`
+   * are those of requests that found theirs dead.
+   */
+  dispatcher(use: 'request' | 'stream' | 'fresh'): Dispatcher
   /** With what to open a connection of one's own, for an upgrade. */
   readonly connection: ConnectionOptions
   /** The gateway's own credential; `undefined` when it is not to be used. */
@@ -85,6 +88,8 @@ interface Connection {
   readonly fingerprint: string
   readonly requests: Pool
   readonly streams: Pool
+  /** Each of its connections carries one request. */
+  readonly fresh: Pool
 }
 
 const renewAtMostEveryMs = 5_000
@@ -160,7 +165,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   }
 
   const retire = (old: Connection): void => {
-    for (const pool of [old.requests, old.streams]) {
+    for (const pool of [old.requests, old.streams, old.fresh]) {
       retired.add(pool)
       void pool
         .close()
@@ -187,7 +192,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     get connection() {
       return connection.options
     },
-    dispatcher: use => (use === 'stream' ? connection.streams : connection.requests),
+    dispatcher: use => connection[use === 'stream' ? 'streams' : use === 'fresh' ? use : 'requests'],
     async renew(refused) {
       if (credential !== refused) return true
       if (renewing) return await renewing
@@ -203,7 +208,8 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     refresh: () => refresh(),
     async close() {
       clearInterval(timer)
-      const pools = [connection.requests, connection.streams, ...retired]
+      const { requests, streams, fresh } = connection
+      const pools = [requests, streams, fresh, ...retired]
       await Promise.all(pools.map(pool => pool.destroy()))
     },
   }
@@ -243,6 +249,7 @@ function connect(target: Target, proof: Proof | undefined): Connection {
     fingerprint: fingerprint(target, proof),
     requests: open(),
     streams: open(),
+    fresh: open(),
     options: {
       protocol: url.protocol,
       hostname: url.hostname.replace(/^\[|\]$/g, ''),

@@ -5,13 +5,15 @@ import type { Granted, Stages } from '../gateway.js'
 import { Refusal } from '../refusal.js'
 import { answerHeaders } from './answer.js'
 import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
+import { isOwnCredentialRefused } from './refused-credential.js'
 import { isReset } from './reset.js'
+import { onceSent, type SentOn } from './sent-on.js'
 
 /** What forwarding needs to know of the cluster; `cluster.ts` has it. */
 export interface Upstream {
   readonly basePath: string
   readonly credential: GatewayCredential | undefined
-  dispatcher(use: 'request' | 'stream'): Dispatcher
+  dispatcher(use: 'request' | 'stream' | 'fresh'): Dispatcher
   renew(refused: GatewayCredential | undefined): Promise<boolean>
 }
 
@@ -33,14 +35,25 @@ export function createForward(upstream: Upstream, options: ForwardOptions = {}):
   return async (granted, client) => {
     // A body that is malformed from its first bytes is noticed before anything is sent.
     if (client.body) await nextTurn()
+    const until = performance.now() + headTimeoutMs
+    const send = async (
+      own: GatewayCredential | undefined,
+    ): Promise<Outcome | 'credential_refused'> => {
+      const answer = await attempt(upstream, own, granted, client, { until, fresh: false })
+      if (answer !== 'connection_dead') return answer
+      // Nobody has seen the request; and on a connection of its own it cannot meet another dead one.
+      const again = await attempt(upstream, own, granted, client, { until, fresh: true })
+      if (again === 'connection_dead') throw new Refusal('upstream_unreachable')
+      return again
+    }
     // Held on to: by the time it is refused, another request may have brought a new one.
     const { credential } = upstream
-    const first = await attempt(upstream, credential, granted, client, headTimeoutMs)
+    const first = await send(credential)
     if (first !== 'credential_refused') return first
     // Ours was refused, not the caller's. A body is gone by now: only a request without one can be sent again.
     const renewed = await upstream.renew(credential)
     if (renewed && !client.body) {
-      const second = await attempt(upstream, upstream.credential, granted, client, headTimeoutMs)
+      const second = await send(upstream.credential)
       if (second !== 'credential_refused') return second
     }
     throw new Refusal('upstream_credential')
@@ -49,13 +62,20 @@ export function createForward(upstream: Upstream, options: ForwardOptions = {}):
 
 const nextTurn = (): Promise<void> => new Promise(resolve => void setImmediate(resolve))
 
+interface Attempt {
+  /** When an ordinary request must have the head of its answer; of `performance.now()`. */
+  readonly until: number
+  /** On a connection of its own. */
+  readonly fresh: boolean
+}
+
 function attempt(
   upstream: Upstream,
   credential: GatewayCredential | undefined,
   granted: Granted,
   client: Client,
-  headTimeoutMs: number,
-): Promise<Outcome | 'credential_refused'> {
+  { until, fresh }: Attempt,
+): Promise<Attempted> {
   const { context, grant } = granted
   const list = upstreamHeaders(context, grant, credential)
   assertGranted(list, grant)
@@ -63,8 +83,9 @@ function attempt(
   const { longRunning } = context.info
   return new Promise((resolve, reject) => {
     client.invite()
-    const exchange = new Relay(granted, client, headTimeoutMs, resolve, reject)
-    upstream.dispatcher(longRunning === undefined ? 'request' : 'stream').dispatch(
+    const exchange = new Relay(granted, client, until, resolve, reject)
+    const use = longRunning === undefined ? 'request' : 'stream'
+    upstream.dispatcher(fresh ? 'fresh' : use).dispatch(
       {
         // The only things that say where this goes are the pool's origin and a path behind it.
         path: upstream.basePath + target,
@@ -73,22 +94,28 @@ function attempt(
         body: client.body ?? null,
         // Never replayed by the pool: whether to try again is decided above.
         idempotent: false,
+        ...(fresh && { reset: true }),
       },
       exchange,
     )
   })
 }
 
-type Settle = (outcome: Outcome | 'credential_refused') => void
+/** `connection_dead`: what was sent reached nobody, and may be sent again. */
+type Attempted = Outcome | 'credential_refused' | 'connection_dead'
+
+/** Methods that may be repeated, whatever became of the first try (RFC 9110, 9.2.1). */
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** One request under way: the answer of the API server, flowing to the client. */
 class Relay implements Dispatcher.DispatchHandler {
   readonly #granted: Granted
   readonly #client: Client
-  readonly #resolve: Settle
+  readonly #resolve: (attempted: Attempted) => void
   readonly #reject: (refusal: Refusal) => void
   readonly #timer: NodeJS.Timeout | undefined
   #controller: Dispatcher.DispatchController | undefined
+  #sentOn: SentOn | undefined
   #state: 'waiting' | 'flowing' | 'settled' = 'waiting'
   #status = 0
   #bytes = 0
@@ -98,8 +125,8 @@ class Relay implements Dispatcher.DispatchHandler {
   constructor(
     granted: Granted,
     client: Client,
-    headTimeoutMs: number,
-    resolve: Settle,
+    until: number,
+    resolve: (attempted: Attempted) => void,
     reject: (refusal: Refusal) => void,
   ) {
     this.#granted = granted
@@ -107,7 +134,8 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#resolve = resolve
     this.#reject = reject
     if (granted.context.info.longRunning === undefined) {
-      this.#timer = setTimeout(() => this.#fail(new Refusal('upstream_timeout')), headTimeoutMs)
+      const leftMs = until - performance.now()
+      this.#timer = setTimeout(() => this.#fail(new Refusal('upstream_timeout')), leftMs)
     }
     client.onGone(() => this.#clientGone())
     client.onAskedToEnd(() => this.#askedToEnd())
@@ -116,6 +144,7 @@ class Relay implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
     if (this.#state === 'settled') controller.abort(new Error('the exchange is over'))
+    else if (this.#isRepeatable) onceSent(on => (this.#sentOn = on))
   }
 
   onResponseStart(
@@ -127,7 +156,7 @@ class Relay implements Dispatcher.DispatchHandler {
     if (status < 200 || this.#state !== 'waiting') return
     clearTimeout(this.#timer)
     const fields = rawFields(controller)
-    if (status === 401 && this.#ownCredentialRefused(fields)) {
+    if (isOwnCredentialRefused(this.#granted, status, fields)) {
       this.#state = 'settled'
       controller.abort(new Error('the credential of the gateway was refused'))
       this.#resolve('credential_refused')
@@ -171,21 +200,20 @@ class Relay implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: unknown, error: Error): void {
-    if (this.#state === 'waiting') this.#fail(refusalFor(error))
-    else if (this.#state === 'flowing') {
+    if (this.#state === 'waiting') {
+      if (this.#sentOn?.wasDead === true) {
+        this.#state = 'settled'
+        clearTimeout(this.#timer)
+        this.#resolve('connection_dead')
+      } else this.#fail(refusalFor(error))
+    } else if (this.#state === 'flowing') {
       this.#client.abort()
       this.#settle('upstream_broke')
     }
   }
 
-  #ownCredentialRefused(fields: HeaderList): boolean {
-    if (this.#granted.grant.credential.whose !== 'gateway') return false
-    const { longRunning } = this.#granted.context.info
-    if (longRunning !== 'proxy') return true
-    // Behind `…/proxy/…` stands somebody's own program with a login of its own; the API server itself
-    // would say no in one of its own formats.
-    const type = fields.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? ''
-    return /^application\/(json|yaml|cbor|vnd\.kubernetes\.)/i.test(type)
+  get #isRepeatable(): boolean {
+    return this.#client.body === undefined && safeMethods.has(this.#granted.context.head.method)
   }
 
   #clientGone(): void {

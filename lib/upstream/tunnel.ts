@@ -41,15 +41,19 @@ export function tunnel(client: Side, upstream: Side): Promise<Tunnelled> {
       }
       if (open === 0) resolve({ bytes, broken })
     }
-    client.stream.on('error', ignore).once('close', () => over('client', client, upstream))
-    upstream.stream.on('error', ignore).once('close', () => over('upstream', upstream, client))
+    whenClosed(client.stream, () => over('client', client, upstream))
+    whenClosed(upstream.stream, () => over('upstream', upstream, client))
     // `pipe` pauses, resumes, and ends the other side when one ends.
     client.stream.pipe(upstream.stream)
     upstream.stream.pipe(client.stream)
-    // A connection that broke before it came here has nothing more to say about it.
-    if (client.stream.destroyed) upstream.cut()
-    if (upstream.stream.destroyed) client.cut()
   })
+}
+
+/** It may have happened already. */
+function whenClosed(stream: Duplex, then: () => void): void {
+  stream.on('error', ignore)
+  if (stream.closed) process.nextTick(then)
+  else stream.once('close', then)
 }
 
 const ignore = (): void => undefined

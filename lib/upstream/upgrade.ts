@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { facts } from '../channels.js'
 import type { Client, HeaderList, Outcome } from '../exchange.js'
 import type { Granted, Stages } from '../gateway.js'
@@ -8,7 +9,8 @@ import { Refusal } from '../refusal.js'
 import { answerHeaders } from './answer.js'
 import type { ConnectionOptions } from './cluster.js'
 import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
-import { tunnel } from './tunnel.js'
+import { isOwnCredentialRefused } from './refused-credential.js'
+import { tunnel, type Side } from './tunnel.js'
 
 /** What an upgrade needs to know of the cluster; `cluster.ts` has it. */
 export interface UpgradeUpstream {
@@ -18,25 +20,33 @@ export interface UpgradeUpstream {
   renew(refused: GatewayCredential | undefined): Promise<boolean>
 }
 
+export interface UpgradeOptions {
+  /** How long it may take to connect, TLS included. @default 10_000 ms */
+  readonly connectTimeoutMs?: number
+  /**
+   * How long the answer to an upgrade may take that the API server would not let run without a time limit.
+   * @default 65_000 ms
+   */
+  readonly headTimeoutMs?: number
+}
+
 /**
  * Carries a granted upgrade (WebSocket, SPDY/3.1): exec, attach, port-forward. The client's connection is switched
  * only after the API server has switched to the very protocol that was asked for; any other answer is
  * relayed as an ordinary one, and both connections end (CVE-2018-1002105).
  */
-export function createUpgrade(upstream: UpgradeUpstream): Stages['carry'] {
+export function createUpgrade(
+  upstream: UpgradeUpstream,
+  options: UpgradeOptions = {},
+): Stages['carry'] {
   return async (granted, client) => {
     // Held on to: by the time it is refused, another request may have brought a new one.
     const { credential } = upstream
-    const first = await ask(upstream, credential, granted, client)
-    let answer = first
-    if (isRefusedCredential(granted, first)) {
-      discard(first)
+    let answer = await ask(upstream, credential, granted, client, options)
+    if (refusesCredential(granted, answer)) {
       if (!(await upstream.renew(credential))) throw new Refusal('upstream_credential')
-      answer = await ask(upstream, upstream.credential, granted, client)
-      if (isRefusedCredential(granted, answer)) {
-        discard(answer)
-        throw new Refusal('upstream_credential')
-      }
+      answer = await ask(upstream, upstream.credential, granted, client, options)
+      if (refusesCredential(granted, answer)) throw new Refusal('upstream_credential')
     }
     return 'socket' in answer
       ? await switched(granted, client, answer)
@@ -51,12 +61,16 @@ interface Switched {
 
 interface Declined {
   readonly message: IncomingMessage
+  /** Whether its connection was reset: then it is not complete, even if its end is that of the connection. */
+  readonly isReset: boolean
 }
 
-const isRefusedCredential = ({ grant }: Granted, { message }: Declined): boolean =>
-  grant.credential.whose === 'gateway' && message.statusCode === 401
-
-const discard = ({ message }: Declined): unknown => message.destroy()
+/** Nothing of such an answer is used. */
+function refusesCredential(granted: Granted, { message }: Switched | Declined): boolean {
+  const refuses = isOwnCredentialRefused(granted, message.statusCode ?? 0, fieldsOf(message))
+  if (refuses) message.destroy()
+  return refuses
+}
 
 /** One try: resolves with whatever answer came, if it is one that an upgrade can have. */
 function ask(
@@ -64,12 +78,14 @@ function ask(
   credential: GatewayCredential | undefined,
   granted: Granted,
   client: Client,
+  { connectTimeoutMs = 10_000, headTimeoutMs = 65_000 }: UpgradeOptions,
 ): Promise<Switched | Declined> {
-  const { head } = granted.context
+  const { head, info } = granted.context
   const list = upstreamHeaders(granted.context, granted.grant, credential)
   assertGranted(list, granted.grant)
   const { host, ...connection } = upstream.connection
-  const send = connection.protocol === 'http:' ? httpRequest : httpsRequest
+  const isPlain = connection.protocol === 'http:'
+  const send = isPlain ? httpRequest : httpsRequest
   return new Promise((resolve, reject) => {
     // Node takes a raw list here, which its types leave out (`http.ClientRequest`, `headers`).
     const options: RequestOptions & { readonly allowHalfOpen: true; readonly headers: unknown } = {
@@ -84,29 +100,64 @@ function ask(
       setHost: false,
     }
     const request = send(options)
-    const fail = (refusal: Refusal): void => {
-      request.destroy()
-      reject(refusal)
+    request.setNoDelay(true)
+    // The only clock that runs from here on: it finds out that the other end is no more.
+    request.setSocketKeepAlive(true, 30_000)
+    let waiting = true
+    const answered = (): boolean => {
+      const first = waiting
+      waiting = false
+      clearTimeout(connecting)
+      clearTimeout(silent)
+      return first
     }
+    const fail = (refusal: Refusal): void => {
+      if (!answered()) return
+      reject(refusal)
+      request.destroy()
+    }
+    const connecting = setTimeout(
+      () => fail(new Refusal('upstream_unreachable', 'no connection in time')),
+      connectTimeoutMs,
+    )
+    const silent =
+      info.longRunning === undefined
+        ? setTimeout(() => fail(new Refusal('upstream_timeout')), headTimeoutMs)
+        : undefined
+    request.once('socket', socket =>
+      socket.once(isPlain ? 'connect' : 'secureConnect', () => clearTimeout(connecting)),
+    )
     client.onGone(() => fail(new Refusal('client_gone')))
     client.onAskedToEnd(() => fail(new Refusal('draining')))
-    request.on('error', error => reject(refusalFor(error)))
+    let isReset = false
+    request.on('error', error => {
+      isReset = true
+      fail(refusalFor(error))
+    })
     request.once('upgrade', (message: IncomingMessage, socket: Duplex, early: Buffer) => {
       socket.on('error', ignore)
       if (message.headers.upgrade?.toLowerCase() !== head.upgrade) {
-        socket.destroy()
         fail(new Refusal('upstream_malformed', 'switched to a protocol nobody asked for'))
-        return
       }
-      if (early.length > 0) socket.unshift(early)
-      resolve({ message, socket })
+      if (answered()) {
+        if (early.length > 0) socket.unshift(early)
+        resolve({ message, socket })
+      } else socket.destroy()
     })
     request.once('response', (message: IncomingMessage) => {
       message.on('error', ignore)
       const { statusCode = 0 } = message
       // A redirect would be followed with the credential (CVE-2020-8559); a success is none without 101.
       if (statusCode < 400) fail(new Refusal('upstream_malformed', `answered with ${statusCode}`))
-      else resolve({ message })
+      if (!answered()) message.destroy()
+      else {
+        resolve({
+          message,
+          get isReset() {
+            return isReset
+          },
+        })
+      }
     })
     request.end()
   })
@@ -114,8 +165,8 @@ function ask(
 
 /** Says that there is no body where Node would otherwise announce one, in front of the new protocol. */
 function withoutBody(method: string, list: readonly string[]): readonly string[] {
-  const silent = method === 'GET' || list.some(name => name.toLowerCase() === 'content-length')
-  return silent ? list : [...list, 'Content-Length', '0']
+  const says = list.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'content-length')
+  return method === 'GET' || says ? list : [...list, 'Content-Length', '0']
 }
 
 async function switched(
@@ -130,16 +181,29 @@ async function switched(
   }
   const fields = answerHeaders(fieldsOf(message), id, { stripped: false })
   const ours = client.switchProtocols([
-    ...fields,
+    // RFC 9110, 8.6: what follows is no body, whatever is said of its length.
+    ...fields.filter(([name]) => name.toLowerCase() !== 'content-length'),
     ['Connection', 'Upgrade'],
     ['Upgrade', message.headers.upgrade ?? head.upgrade],
   ])
   const kind = info.longRunning
   if (kind !== undefined) facts.stream.publish({ kind, change: 1 })
-  const { bytes, broken } = await tunnel(ours, socket)
+  const { bytes, broken } = await tunnel(
+    { stream: ours, cut: () => client.abort() },
+    sideOf(socket),
+  )
   if (kind !== undefined) facts.stream.publish({ kind, change: -1 })
   return { status: 101, bytes, ended: ending(broken) }
 }
+
+/** Without TLS only a reset is no orderly end; `resetAndDestroy` would say goodbye first, and be believed. */
+const sideOf = (stream: Duplex): Side => ({
+  stream,
+  cut() {
+    if (!(stream instanceof TLSSocket)) Object.assign(stream, { resetAndClosing: true })
+    stream.destroy()
+  },
+})
 
 const ending = (broken: 'client' | 'upstream' | undefined): Outcome['ended'] =>
   broken === undefined ? 'complete' : broken === 'client' ? 'client_gone' : 'upstream_broke'
@@ -148,8 +212,9 @@ const ending = (broken: 'client' | 'upstream' | undefined): Outcome['ended'] =>
 async function refused(
   { context, stripped }: Granted,
   client: Client,
-  { message }: Declined,
+  answer: Declined,
 ): Promise<Outcome> {
+  const { message } = answer
   const { statusCode: status = 0 } = message
   let bytes = 0
   try {
@@ -163,15 +228,17 @@ async function refused(
     bytes += chunk.length
     if (!client.write(chunk)) message.pause()
   })
-  const whole = await new Promise<boolean>(resolve => {
-    message.once('end', () => resolve(true))
-    message.once('close', () => resolve(message.complete))
-    client.onGone(() => message.destroy())
+  const how = await new Promise<Outcome['ended']>(resolve => {
+    message.once('close', () =>
+      resolve(message.complete && !answer.isReset ? 'complete' : 'upstream_broke'),
+    )
+    client.onGone(() => {
+      resolve('client_gone')
+      message.destroy()
+    })
   })
-  if (!whole) {
-    client.abort()
-    return { status, bytes, ended: 'upstream_broke' }
-  }
+  if (how === 'upstream_broke') client.abort()
+  if (how !== 'complete') return { status, bytes, ended: how }
   client.end()
   return { status, bytes, ended: (await client.finished) ? 'complete' : 'client_gone' }
 }

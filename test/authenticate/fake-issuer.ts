@@ -108,7 +108,7 @@ export async function startSubject(
     clock,
     seconds: nowSeconds,
     ask: (token, signal = new AbortController().signal) =>
-      authenticator.authenticate({ kind: 'bearer', token: new Secret(token, 'token') }, signal),
+      authenticator.authenticate({ kind: 'bearer', token: new Secret(token, 'token') }, { signal }),
     said: async (token, signal) => {
       try {
         const verdict = await subject.ask(token, signal)

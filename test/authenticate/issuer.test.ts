@@ -247,10 +247,9 @@ function real(
   t.teardown(() => subject.close())
   const said = async (token: string): Promise<string> => {
     try {
-      const { signal } = new AbortController()
       const verdict = await subject.authenticate(
         { kind: 'bearer', token: new Secret(token, 'token') },
-        signal,
+        new AbortController(),
       )
       if (verdict.outcome === 'rejected') return `rejected ${verdict.refusal.code}`
       return verdict.outcome === 'authenticated' ? verdict.identity.username : verdict.outcome

@@ -27,10 +27,10 @@ t.test('what is known is said at once, and with the same object each time', asyn
       return { verdict: alice(), proof: { live: true } }
     },
   })
-  const first = await verdicts.decide('a', signal)
-  t.equal(verdicts.decide('a', signal), first, 'no promise, no copy')
-  t.equal(verdicts.decide('a', signal), first)
-  t.type(verdicts.decide('A', signal), Promise, 'another token')
+  const first = await verdicts.decide('a', { signal })
+  t.equal(verdicts.decide('a', { signal }), first, 'no promise, no copy')
+  t.equal(verdicts.decide('a', { signal }), first)
+  t.type(verdicts.decide('A', { signal }), Promise, 'another token')
   t.equal(judged, 2)
   t.strictSame(results, ['miss', 'hit', 'hit', 'miss'])
 })
@@ -54,7 +54,7 @@ t.test('a thousand requests with one new token verify it once', async t => {
     },
   })
   const answers = Array.from({ length: 1000 }, async () =>
-    verdicts.decide('a', new AbortController().signal),
+    verdicts.decide('a', new AbortController()),
   )
   const verdict = alice()
   finish?.({ verdict, proof: { live: true } })
@@ -73,10 +73,10 @@ t.test('nothing is remembered past its end', async t => {
       return { verdict: alice(1_000), proof: { live: true } }
     },
   })
-  const known = await verdicts.decide('a', signal)
-  t.equal(verdicts.decide('a', signal), known, 'to the last millisecond')
+  const known = await verdicts.decide('a', { signal })
+  t.equal(verdicts.decide('a', { signal }), known, 'to the last millisecond')
   now = 1_000_000
-  t.match(verdicts.decide('a', signal), {
+  t.match(verdicts.decide('a', { signal }), {
     outcome: 'rejected',
     refusal: { code: 'token_expired' },
   })
@@ -93,12 +93,12 @@ t.test('a verdict goes with its proof', async t => {
       return { verdict: alice(), proof }
     },
   })
-  await verdicts.decide('a', signal)
+  await verdicts.decide('a', { signal })
   proof.live = false
-  t.type(verdicts.decide('a', signal), Promise)
+  t.type(verdicts.decide('a', { signal }), Promise)
   t.equal(judged, 2)
   await turns()
-  t.type(verdicts.decide('a', signal), Promise, 'nor is one remembered that came too late')
+  t.type(verdicts.decide('a', { signal }), Promise, 'nor is one remembered that came too late')
 })
 
 t.test('a no is not remembered, said at once or later', async t => {
@@ -109,10 +109,10 @@ t.test('a no is not remembered, said at once or later', async t => {
       return token === 'sync' ? refused : Promise.resolve(refused)
     },
   })
-  t.equal(verdicts.decide('sync', signal), refused.verdict)
-  t.equal(verdicts.decide('sync', signal), refused.verdict)
-  t.equal(await verdicts.decide('async', signal), refused.verdict)
-  t.equal(await verdicts.decide('async', signal), refused.verdict)
+  t.equal(verdicts.decide('sync', { signal }), refused.verdict)
+  t.equal(verdicts.decide('sync', { signal }), refused.verdict)
+  t.equal(await verdicts.decide('async', { signal }), refused.verdict)
+  t.equal(await verdicts.decide('async', { signal }), refused.verdict)
   t.equal(judged, 4)
 })
 
@@ -125,12 +125,12 @@ t.test('that it could not be known reaches all who wait, and nobody after them',
       return { verdict: alice(), proof: { live: true } }
     },
   })
-  const both = [verdicts.decide('a', signal), verdicts.decide('a', signal)].map(answer =>
+  const both = [verdicts.decide('a', { signal }), verdicts.decide('a', { signal })].map(answer =>
     Promise.resolve(answer).catch(code),
   )
   t.strictSame(await Promise.all(both), ['issuer_unavailable', 'issuer_unavailable'])
   fail = false
-  t.match(await verdicts.decide('a', signal), { outcome: 'authenticated' })
+  t.match(await verdicts.decide('a', { signal }), { outcome: 'authenticated' })
 })
 
 t.test(
@@ -145,8 +145,8 @@ t.test(
         }),
     })
     const [one, two] = [new AbortController(), new AbortController()]
-    const first = Promise.resolve(verdicts.decide('a', one.signal)).catch(code)
-    const second = Promise.resolve(verdicts.decide('a', two.signal)).catch(code)
+    const first = Promise.resolve(verdicts.decide('a', one)).catch(code)
+    const second = Promise.resolve(verdicts.decide('a', two)).catch(code)
     one.abort()
     t.equal(await first, 'client_gone')
     t.equal(flights[0]?.signal.aborted, false)
@@ -154,11 +154,11 @@ t.test(
     t.equal(await second, 'client_gone')
     t.equal(flights[0]?.signal.aborted, true)
 
-    const third = verdicts.decide('a', signal)
+    const third = verdicts.decide('a', { signal })
     t.equal(flights.length, 2, 'who comes then begins anew')
     flights[0]?.finish(refused)
     await turns()
-    const fourth = verdicts.decide('a', signal)
+    const fourth = verdicts.decide('a', { signal })
     t.equal(flights.length, 2, 'and is not disturbed by what was given up')
     flights[1]?.finish({ verdict: alice(), proof: { live: true } })
     t.match(await Promise.all([third, fourth]), [
@@ -166,7 +166,7 @@ t.test(
       { outcome: 'authenticated' },
     ])
     t.equal(
-      await Promise.resolve(verdicts.decide('b', AbortSignal.abort())).catch(code),
+      await Promise.resolve(verdicts.decide('b', { signal: AbortSignal.abort() })).catch(code),
       'client_gone',
     )
   },
@@ -182,7 +182,7 @@ t.test('memory is bounded: the longest unused goes first', async t => {
       return { verdict: alice(), proof: { live: true } }
     },
   })
-  for (const token of ['a', 'b', 'a', 'c', 'a', 'b']) await verdicts.decide(token, signal)
+  for (const token of ['a', 'b', 'a', 'c', 'a', 'b']) await verdicts.decide(token, { signal })
   t.strictSame(judged, ['a', 'b', 'c', 'b'])
 })
 
@@ -193,8 +193,8 @@ t.test('digests are of this process alone', async t => {
     return refused
   }
   for (const verdicts of [createVerdicts({ judge }), createVerdicts({ judge })]) {
-    void verdicts.decide('a', signal)
-    void verdicts.decide('a', signal)
+    void verdicts.decide('a', { signal })
+    void verdicts.decide('a', { signal })
   }
   t.equal(digests[0], digests[1])
   t.not(digests[1], digests[2])

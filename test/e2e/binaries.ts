@@ -94,7 +94,14 @@ async function build(
 }
 
 function compile(target: string, source: string, say: (line: string) => void): Promise<void> {
-  const args = ['build', '-buildvcs=false', '-ldflags=-s -w', '-o', target, source]
+  const args = [
+    'build',
+    '-buildvcs=false',
+    `-ldflags=-s -w ${versionStamp()}`,
+    '-o',
+    target,
+    source,
+  ]
   const child = spawn('go', args, { cwd: here, stdio: ['ignore', 'inherit', 'pipe'] })
   const last: string[] = []
   createInterface({ input: child.stderr }).on('line', line => {
@@ -110,10 +117,22 @@ function compile(target: string, source: string, say: (line: string) => void): P
   })
 }
 
+/** What kube-apiserver says of its version is written into it when it is linked; `go build` alone does not. */
+function versionStamp(): string {
+  const [, version = ''] = /k8s\.io\/kubernetes (v\S+)/.exec(read('go.mod').toString()) ?? []
+  const [major = '', minor = ''] = version.slice(1).split('.')
+  const stamped = { gitVersion: version, gitMajor: major, gitMinor: minor }
+  return Object.entries(stamped)
+    .map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`)
+    .join(' ')
+}
+
+const read = (name: string): Buffer => readFileSync(join(here, name))
+
 function cacheFolder(): string {
   const state = createHash('sha256')
   for (const name of ['go.mod', 'go.sum', 'exec-node/main.go']) {
-    state.update(readFileSync(join(here, name)))
+    state.update(read(name))
   }
   const caches = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
   return join(caches, 'impersonation-gateway', `e2e-${state.digest('hex').slice(0, 16)}`)

@@ -21,8 +21,6 @@ const here = fileURLToPath(new URL('.', import.meta.url))
 const root = join(here, '../..')
 const say = (line: string): void => void process.stderr.write(`${line}\n`)
 
-process.exitCode = await main(process.argv.slice(2))
-
 async function main(words: readonly string[]): Promise<number> {
   const startedAt = Date.now()
   let binaries: Binaries
@@ -132,3 +130,5 @@ async function versions(binaries: Binaries, world: World): Promise<readonly stri
 }
 
 const seconds = (since: number): string => ((Date.now() - since) / 1_000).toFixed(0)
+
+process.exitCode = await main(process.argv.slice(2))

@@ -31,7 +31,10 @@ const asked = async ({ port }: Admin, target: string, method = 'GET'): Promise<s
 
 t.test('an answer is exactly this', async t => {
   const { port } = await started(t)
-  const { response } = await rawRequest({ port, bytes: requestBytes('GET', '/livez', { Host: 'x' }) })
+  const { response } = await rawRequest({
+    port,
+    bytes: requestBytes('GET', '/livez', { Host: 'x' }),
+  })
   t.strictSame(
     response?.headers.filter(([name]) => !['Date', 'Connection', 'Keep-Alive'].includes(name)),
     [
@@ -66,7 +69,11 @@ t.test('these exact paths and no others', async t => {
     'http://x/livez',
     '*',
   ]) {
-    t.equal(await asked(admin, target, target === '*' ? 'OPTIONS' : 'GET'), '404 not found\n', target)
+    t.equal(
+      await asked(admin, target, target === '*' ? 'OPTIONS' : 'GET'),
+      '404 not found\n',
+      target,
+    )
   }
 })
 
@@ -112,8 +119,7 @@ t.test('metrics that cannot be had end the connection, not the process', async t
 
 t.test('a port in use is an error', async t => {
   const { port } = await started(t)
-  await t.rejects(
-    startAdmin({ address: '127.0.0.1', port, ready: [], remarks: [], metrics }),
-    { code: 'EADDRINUSE' },
-  )
+  await t.rejects(startAdmin({ address: '127.0.0.1', port, ready: [], remarks: [], metrics }), {
+    code: 'EADDRINUSE',
+  })
 })

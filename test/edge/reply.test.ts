@@ -40,6 +40,8 @@ function client(
     invite: () => note('invite'),
     flush: () => undefined,
     askToEnd: () => undefined,
+    cut: () => note('cut'),
+    isCut: false,
     onWritable: () => undefined,
     onGone: () => undefined,
     onAskedToEnd: () => undefined,

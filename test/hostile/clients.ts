@@ -42,9 +42,12 @@ export async function askOver(
     ['authorization', `Bearer ${question.token}`],
     ...headers.map(([name, value]) => [name.toLowerCase(), value] as const),
   ])
+  // The end of the connection is an answer too, as it is in `rawRequest`.
+  const timer = setTimeout(() => client.destroy(), 5_000)
   await client.headers(1, fields, { open: body !== undefined })
   if (body !== undefined) await client.data(1, body)
   const response = await client.response(1)
+  clearTimeout(timer)
   client.destroy()
   return response
 }

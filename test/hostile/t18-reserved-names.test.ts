@@ -121,7 +121,11 @@ async function refuses(
   groups: readonly string[],
 ): Promise<void> {
   for (const sub of users) {
-    t.strictSame(wholeAnswer(await world.ask({ token: issuer.sign({ sub }) })), reserved, `user ${sub}`)
+    t.strictSame(
+      wholeAnswer(await world.ask({ token: issuer.sign({ sub }) })),
+      reserved,
+      `user ${sub}`,
+    )
   }
   for (const group of groups) {
     for (const claim of [group, [group], ['dev', group, 'ops']]) {

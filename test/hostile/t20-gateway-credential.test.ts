@@ -39,7 +39,11 @@ t.test("with the gateway's own credential", async t => {
   const { issuer } = world
   const good = issuer.sign()
   const sent = (request: RecordedRequest): string =>
-    [request.method, ...request.values('authorization'), ...request.values('impersonate-user')].join(' ')
+    [
+      request.method,
+      ...request.values('authorization'),
+      ...request.values('impersonate-user'),
+    ].join(' ')
   const alice = `${issuer.url}#alice`
 
   await t.test(

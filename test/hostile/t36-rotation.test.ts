@@ -165,10 +165,10 @@ interface Load {
 function startLoad(t: Test, world: World, token: () => string): Load {
   const counted: Record<string, number> = {}
   const rounds: number[] = []
-  let running = true
+  const state = { running: true }
   const loop = async (kind: number, name: string, ask: () => Promise<number | undefined>) => {
     rounds[kind] = 0
-    while (running) {
+    while (state.running) {
       const what = await ask().then(
         status => `${name} ${status === undefined ? 'unanswered' : String(status)}`,
         (error: unknown) => `${name} ${String(error)}`,
@@ -214,7 +214,7 @@ function startLoad(t: Test, world: World, token: () => string): Load {
     loop(3, 'uploads', ask(upload)),
   ])
   const stop = async (): Promise<Readonly<Record<string, number>>> => {
-    running = false
+    state.running = false
     await loops
     return counted
   }

@@ -14,7 +14,14 @@ t.test('every spelling that software behind us might fold is a question', async 
     'ImpersonateUser',
     'Impersonate-Something-New',
   ]) {
-    t.equal(asksToImpersonate([['Accept', '*/*'], [name, '']]), true, name)
+    t.equal(
+      asksToImpersonate([
+        ['Accept', '*/*'],
+        [name, ''],
+      ]),
+      true,
+      name,
+    )
   }
 })
 

@@ -37,23 +37,24 @@ const says = (username: string, groups: readonly string[]) => () =>
   Promise.resolve({ username, groups })
 
 t.test('the same is the same user name and the same set of groups', async t => {
-  const cases: ReadonlyArray<readonly [boolean, string, readonly string[], (readonly string[])?]> = [
-    [true, 'alice', ['dev', 'ops']],
-    [true, 'alice', ['ops', 'dev']],
-    [true, 'alice', ['ops', 'dev', 'dev']],
-    [true, 'alice', ['dev', 'system:authenticated', 'ops']],
-    [true, 'alice', ['dev'], ['dev', 'system:authenticated']],
-    [true, 'alice', [], []],
-    [true, 'alice', ['system:authenticated'], []],
-    [false, 'Alice', ['dev', 'ops']],
-    [false, 'oidc:alice', ['dev', 'ops']],
-    [false, 'alice', ['dev']],
-    [false, 'alice', []],
-    [false, 'alice', ['dev', 'ops', 'more']],
-    [false, 'alice', ['dev', 'system:masters']],
-    [false, 'alice', ['dev', 'ops', 'system:unauthenticated']],
-    [false, 'alice', ['dev, ops']],
-  ]
+  const cases: ReadonlyArray<readonly [boolean, string, readonly string[], (readonly string[])?]> =
+    [
+      [true, 'alice', ['dev', 'ops']],
+      [true, 'alice', ['ops', 'dev']],
+      [true, 'alice', ['ops', 'dev', 'dev']],
+      [true, 'alice', ['dev', 'system:authenticated', 'ops']],
+      [true, 'alice', ['dev'], ['dev', 'system:authenticated']],
+      [true, 'alice', [], []],
+      [true, 'alice', ['system:authenticated'], []],
+      [false, 'Alice', ['dev', 'ops']],
+      [false, 'oidc:alice', ['dev', 'ops']],
+      [false, 'alice', ['dev']],
+      [false, 'alice', []],
+      [false, 'alice', ['dev', 'ops', 'more']],
+      [false, 'alice', ['dev', 'system:masters']],
+      [false, 'alice', ['dev', 'ops', 'system:unauthenticated']],
+      [false, 'alice', ['dev, ops']],
+    ]
   for (const [same, username, there, here = ['dev', 'ops']] of cases) {
     const { review } = subject(says(username, there))
     const identity = { ...alice, groups: here }
@@ -67,16 +68,19 @@ t.test('uid and extra do not count', async t => {
   t.equal(await review(known([], identity)), true)
 })
 
-t.test('an identity is asked about once, with its own token, and answered at once from then on', async t => {
-  const { review, asked, clock } = subject(says('alice', ['dev', 'ops']))
-  t.equal(await review(known()), true)
-  clock.now = 1e9
-  t.equal(review(known()), true)
-  t.equal(review(known()), true)
-  t.strictSame(asked.tokens, [token])
-  await review(known([], { ...alice }))
-  t.equal(asked.count, 2, 'the verdict of another token is another question')
-})
+t.test(
+  'an identity is asked about once, with its own token, and answered at once from then on',
+  async t => {
+    const { review, asked, clock } = subject(says('alice', ['dev', 'ops']))
+    t.equal(await review(known()), true)
+    clock.now = 1e9
+    t.equal(review(known()), true)
+    t.equal(review(known()), true)
+    t.strictSame(asked.tokens, [token])
+    await review(known([], { ...alice }))
+    t.equal(asked.count, 2, 'the verdict of another token is another question')
+  },
+)
 
 t.test('that the API server sees somebody else is remembered as long', async t => {
   const { review, asked, clock } = subject(says('bob', []))

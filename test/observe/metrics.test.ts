@@ -1,5 +1,6 @@
 import t from 'tap'
 import { facts } from '../../lib/channels.js'
+import { refusalCodes } from '../../lib/refusal.js'
 import { Grant } from '../../lib/grant.js'
 import type { Identity } from '../../lib/identity.js'
 import { createMetrics } from '../../lib/observe/metrics.js'
@@ -37,7 +38,7 @@ const atRest = [
 
 t.test('what can be counted is there, at nought, before it happens', async t => {
   t.same(await samples(() => {}), atRest)
-  t.equal(reasons.length, 38)
+  t.equal(reasons.length, refusalCodes.length)
   t.ok(reasons.every(line => line.endsWith('} 0')))
 })
 

@@ -3,7 +3,12 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import { facts, type Notice } from '../../lib/channels.js'
-import { ClusterFault, openCluster, type Cluster, type ClusterOptions } from '../../lib/upstream/cluster.js'
+import {
+  ClusterFault,
+  openCluster,
+  type Cluster,
+  type ClusterOptions,
+} from '../../lib/upstream/cluster.js'
 import { startApiServer, type ApiServer, type ApiServerOptions } from '../actors/api-server.js'
 import { createAuthority } from '../actors/certificates.js'
 import { kubeconfig } from './kubeconfig.js'
@@ -23,7 +28,11 @@ async function opened(
   t: Test,
   text: string,
   options: Partial<ClusterOptions> = {},
-): Promise<{ readonly cluster: Cluster; readonly path: string; rewrite(text: string): Promise<void> }> {
+): Promise<{
+  readonly cluster: Cluster
+  readonly path: string
+  rewrite(text: string): Promise<void>
+}> {
   const folder = existsSync(t.testdirName) ? t.testdirName : t.testdir()
   const path = join(folder, `config-${(serial += 1)}`)
   writeFileSync(path, text)
@@ -69,7 +78,10 @@ t.test('address, path, CA and name come from the kubeconfig', async t => {
     t,
     kubeconfig({ server: `${api.url}/clusters/a/`, ca: api.ca, user: { token: 'abc' } }),
   )
-  t.strictSame([cluster.url, cluster.basePath, own(cluster)], [api.url, '/clusters/a', 'Bearer abc'])
+  t.strictSame(
+    [cluster.url, cluster.basePath, own(cluster)],
+    [api.url, '/clusters/a', 'Bearer abc'],
+  )
   t.equal(await get(cluster), 200)
   t.equal(await get(cluster, 'stream'), 200)
   t.strictSame(
@@ -111,7 +123,11 @@ t.test('the CA may be a file beside the kubeconfig, and is live when it changes'
   const path = join(folder, 'config')
   const file = { 'certificate-authority': 'ca.crt' }
   writeFileSync(path, kubeconfig({ server: api.url, cluster: file, user: { token: 'a' } }))
-  const cluster = await openCluster({ kubeconfig: path, useOwnCredential: true, intervalMs: 3_600_000 })
+  const cluster = await openCluster({
+    kubeconfig: path,
+    useOwnCredential: true,
+    intervalMs: 3_600_000,
+  })
   t.teardown(() => cluster.close())
   await t.rejects(get(cluster))
   writeFileSync(join(folder, 'ca.crt'), api.ca)
@@ -130,7 +146,11 @@ t.test('the CA may be a file beside the kubeconfig, and is live when it changes'
 t.test('what cannot be used is a fault of one line that says what to change', async t => {
   const good = { server: 'https://127.0.0.1:1', user: { token: 'a' } }
   const cases: ReadonlyArray<readonly [string, RegExp, Partial<ClusterOptions>?]> = [
-    [kubeconfig(good), /has no context "other"; it has "here", "nobody", "nowhere"$/, { context: 'other' }],
+    [
+      kubeconfig(good),
+      /has no context "other"; it has "here", "nobody", "nowhere"$/,
+      { context: 'other' },
+    ],
     [kubeconfig(good), /has no cluster "missing"$/, { context: 'nowhere' }],
     [kubeconfig(good), /has no user "missing"$/, { context: 'nobody' }],
     [kubeconfig({ ...good, cluster: { 'proxy-url': 'http://proxy:1' } }), /has a proxy-url/],
@@ -140,13 +160,19 @@ t.test('what cannot be used is a fault of one line that says what to change', as
     [kubeconfig({ ...good, server: 'api.example' }), /is not a URL/],
     [kubeconfig({ ...good, server: 'https://a@b.example' }), /is not a URL/],
     [kubeconfig({ ...good, server: 'https://b.example/?x' }), /is not a URL/],
-    [kubeconfig({ ...good, cluster: { 'certificate-authority': 'none' } }), /the CA of cluster "c" cannot be read/],
+    [
+      kubeconfig({ ...good, cluster: { 'certificate-authority': 'none' } }),
+      /the CA of cluster "c" cannot be read/,
+    ],
     [kubeconfig({ ...good, ca: 'garbage' }), /the CA of cluster "c" holds no certificate/],
     [kubeconfig({ ...good, user: {} }), /the kubeconfig user has no credential/],
     [kubeconfig({ ...good, user: { username: 'a', password: 'b' } }), /basic auth/],
     [kubeconfig({ ...good, user: { token: 'a', as: 'root' } }), /impersonates by itself/],
     [kubeconfig({ ...good, user: { tokenFile: 'none' } }), /ENOENT/],
-    [kubeconfig({ ...good, user: { exec: { apiVersion: 'v1', command: '/none' } } }), /exec plugin/],
+    [
+      kubeconfig({ ...good, user: { exec: { apiVersion: 'v1', command: '/none' } } }),
+      /exec plugin/,
+    ],
     ['{', /is not a kubeconfig/],
     ['', /is not a kubeconfig|has no context/],
     ['[]', /is not a kubeconfig|has no context/],
@@ -243,7 +269,11 @@ t.test('a token that rotates is another credential; a broken one keeps the last 
   const user = { tokenFile: join(folder, 'token') }
   const path = join(folder, 'config')
   writeFileSync(path, kubeconfig({ server: 'https://127.0.0.1:1', user }))
-  const cluster = await openCluster({ kubeconfig: path, useOwnCredential: true, intervalMs: 3_600_000 })
+  const cluster = await openCluster({
+    kubeconfig: path,
+    useOwnCredential: true,
+    intervalMs: 3_600_000,
+  })
   t.teardown(() => cluster.close())
   const { credential } = cluster
   const pool = cluster.dispatcher('request')
@@ -294,7 +324,11 @@ t.test('a kubeconfig that changes moves new requests; one that breaks moves noth
     kubeconfig({ server: api.url, ca: api.ca, user: { token: 'a' } })
   const { cluster, rewrite } = await opened(t, at(first))
   await get(cluster)
-  for (const broken of ['', '{', kubeconfig({ server: 'http://192.0.2.1', user: { token: 'b' } })]) {
+  for (const broken of [
+    '',
+    '{',
+    kubeconfig({ server: 'http://192.0.2.1', user: { token: 'b' } }),
+  ]) {
     await rewrite(broken)
     t.strictSame([cluster.url, own(cluster)], [first.url, 'Bearer a'])
   }
@@ -307,9 +341,7 @@ t.test('a kubeconfig that changes moves new requests; one that breaks moves noth
 
 t.test('a request under way survives the change, and close ends it', async t => {
   const [first, second] = [await server(t), await server(t)]
-  first.respondWith((_, answer) =>
-    answer.raw('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf'),
-  )
+  first.respondWith((_, answer) => answer.raw('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf'))
   const at = (api: ApiServer): string =>
     kubeconfig({ server: api.url, ca: api.ca, user: { token: 'a' } })
   const { cluster, rewrite } = await opened(t, at(first))
@@ -353,29 +385,32 @@ t.test('a client certificate is presented, and a new one on new connections', as
   t.strictSame(presented(), ['gateway-1', 'gateway-2'])
 })
 
-t.test('a refused credential is read anew once for all, and not more often than every 5 s', async t => {
-  const clock = { now: 0 }
-  const folder = t.testdir({ count: '' })
-  const script = `printf x >> "${folder}/count"; printf '{"status":{"token":"t%s"}}' "$(wc -c < "${folder}/count" | tr -d ' ')"`
-  const user = {
-    exec: { apiVersion: 'client.authentication.k8s.io/v1', command: 'sh', args: ['-c', script] },
-  }
-  const { cluster } = await opened(t, kubeconfig({ server: 'https://127.0.0.1:1', user }), {
-    now: () => clock.now,
-  })
-  const first = cluster.credential
-  t.equal(own(cluster), 'Bearer t1')
-  t.strictSame(
-    await Promise.all([cluster.renew(first), cluster.renew(first), cluster.renew(first)]),
-    [true, true, true],
-  )
-  t.equal(own(cluster), 'Bearer t2', 'one run for three who asked')
-  t.equal(await cluster.renew(first), true, 'another has brought a new one meanwhile')
-  t.equal(own(cluster), 'Bearer t2')
-  clock.now = 4_999
-  t.equal(await cluster.renew(cluster.credential), false)
-  t.equal(own(cluster), 'Bearer t2')
-  clock.now = 5_000
-  t.equal(await cluster.renew(cluster.credential), true)
-  t.equal(own(cluster), 'Bearer t3')
-})
+t.test(
+  'a refused credential is read anew once for all, and not more often than every 5 s',
+  async t => {
+    const clock = { now: 0 }
+    const folder = t.testdir({ count: '' })
+    const script = `printf x >> "${folder}/count"; printf '{"status":{"token":"t%s"}}' "$(wc -c < "${folder}/count" | tr -d ' ')"`
+    const user = {
+      exec: { apiVersion: 'client.authentication.k8s.io/v1', command: 'sh', args: ['-c', script] },
+    }
+    const { cluster } = await opened(t, kubeconfig({ server: 'https://127.0.0.1:1', user }), {
+      now: () => clock.now,
+    })
+    const first = cluster.credential
+    t.equal(own(cluster), 'Bearer t1')
+    t.strictSame(
+      await Promise.all([cluster.renew(first), cluster.renew(first), cluster.renew(first)]),
+      [true, true, true],
+    )
+    t.equal(own(cluster), 'Bearer t2', 'one run for three who asked')
+    t.equal(await cluster.renew(first), true, 'another has brought a new one meanwhile')
+    t.equal(own(cluster), 'Bearer t2')
+    clock.now = 4_999
+    t.equal(await cluster.renew(cluster.credential), false)
+    t.equal(own(cluster), 'Bearer t2')
+    clock.now = 5_000
+    t.equal(await cluster.renew(cluster.credential), true)
+    t.equal(own(cluster), 'Bearer t3')
+  },
+)

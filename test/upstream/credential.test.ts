@@ -4,7 +4,11 @@ import { dirname, join } from 'node:path'
 import { inspect } from 'node:util'
 import type { Cluster as KubeCluster } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
-import { credentialOf, serviceAccount, type CredentialSource } from '../../lib/upstream/credential.js'
+import {
+  credentialOf,
+  serviceAccount,
+  type CredentialSource,
+} from '../../lib/upstream/credential.js'
 import { kubeconfig } from './kubeconfig.js'
 
 const cluster: KubeCluster = {
@@ -200,30 +204,33 @@ t.test('a plugin may give a client certificate', async t => {
   t.strictSame(await of(user).load(false), { cert: 'CERT', key: 'KEY' })
 })
 
-t.test('however a plugin fails, its output stays unsaid, and the next try is a new one', async t => {
-  const { user, answer } = plugin(t)
-  const source = of(user)
-  const cases: ReadonlyArray<readonly [string, number, RegExp]> = [
-    [execCredential({ token: 's3cret' }), 3, /failed: exit status or signal 3$/],
-    ['s3cret is not JSON', 0, /failed: its answer is not JSON$/],
-    ['"s3cret"', 0, /gave no credential/],
-    ['null', 0, /./],
-    ['{"s3cret":1}', 0, /gave no credential/],
-    [execCredential({ token: 's3cret s3cret' }), 0, /holds no bearer token/],
-    [execCredential({ token: 7 }), 0, /./],
-    [execCredential({ clientCertificateData: 's3cret' }), 0, /gave no credential/],
-    [execCredential({ clientCertificateData: '', clientKeyData: '' }), 0, /gave no credential/],
-    ['s3cret'.repeat(1_000_000), 0, /failed/],
-  ]
-  for (const [text, exit, message] of cases) {
-    answer(text, exit)
-    const error: unknown = await source.load(false).catch((caught: unknown) => caught)
-    t.match(error, { message }, text.slice(0, 40))
-    t.notMatch(inspect(error, { depth: 9, showHidden: true }), 's3cret', text.slice(0, 40))
-  }
-  answer(execCredential({ token: 'good' }))
-  t.strictSame(await source.load(false), { authorization: 'Bearer good' })
-})
+t.test(
+  'however a plugin fails, its output stays unsaid, and the next try is a new one',
+  async t => {
+    const { user, answer } = plugin(t)
+    const source = of(user)
+    const cases: ReadonlyArray<readonly [string, number, RegExp]> = [
+      [execCredential({ token: 's3cret' }), 3, /failed: exit status or signal 3$/],
+      ['s3cret is not JSON', 0, /failed: its answer is not JSON$/],
+      ['"s3cret"', 0, /gave no credential/],
+      ['null', 0, /./],
+      ['{"s3cret":1}', 0, /gave no credential/],
+      [execCredential({ token: 's3cret s3cret' }), 0, /holds no bearer token/],
+      [execCredential({ token: 7 }), 0, /./],
+      [execCredential({ clientCertificateData: 's3cret' }), 0, /gave no credential/],
+      [execCredential({ clientCertificateData: '', clientKeyData: '' }), 0, /gave no credential/],
+      ['s3cret'.repeat(1_000_000), 0, /failed/],
+    ]
+    for (const [text, exit, message] of cases) {
+      answer(text, exit)
+      const error: unknown = await source.load(false).catch((caught: unknown) => caught)
+      t.match(error, { message }, text.slice(0, 40))
+      t.notMatch(inspect(error, { depth: 9, showHidden: true }), 's3cret', text.slice(0, 40))
+    }
+    answer(execCredential({ token: 'good' }))
+    t.strictSame(await source.load(false), { authorization: 'Bearer good' })
+  },
+)
 
 t.test('a plugin that is not there is named', async t => {
   await t.rejects(of(plugin(t, { command: 'no-such-plugin-anywhere' }).user).load(false), {
@@ -231,12 +238,15 @@ t.test('a plugin that is not there is named', async t => {
   })
 })
 
-t.test('a relative command starts at the kubeconfig, not where the gateway was started', async t => {
-  const { folder, user, answer } = plugin(t, { command: './plugin.sh' })
-  answer(execCredential({ token: 'abc' }))
-  t.not(dirname(join(folder, 'config')), process.cwd())
-  t.strictSame(await of(user, folder).load(false), { authorization: 'Bearer abc' })
-})
+t.test(
+  'a relative command starts at the kubeconfig, not where the gateway was started',
+  async t => {
+    const { folder, user, answer } = plugin(t, { command: './plugin.sh' })
+    answer(execCredential({ token: 'abc' }))
+    t.not(dirname(join(folder, 'config')), process.cwd())
+    t.strictSame(await of(user, folder).load(false), { authorization: 'Bearer abc' })
+  },
+)
 
 t.test('what describes a source changes with what it would give', async t => {
   const { privateKey } = generateKeyPairSync('ed25519')

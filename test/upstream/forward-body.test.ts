@@ -44,7 +44,7 @@ const mebibyte = 1024 * 1024
 
 /** Looks until a number has stopped growing: what flows by itself has then come to rest. */
 async function settled(read: () => number): Promise<number> {
-  for (let last = -1; ; ) {
+  for (let last = -1; ;) {
     const now = read()
     if (now === last) return now
     last = now
@@ -200,7 +200,9 @@ t.test('an early answer and the rest of the body flow at once', async t => {
     async (request, answer) => {
       await answer.raw('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nyes\r\n')
       await hurry.promise
-      await answer.raw(`${request.body.length.toString(16)}\r\n${request.body.toString()}\r\n0\r\n\r\n`)
+      await answer.raw(
+        `${request.body.length.toString(16)}\r\n${request.body.toString()}\r\n0\r\n\r\n`,
+      )
     },
     { at: 'head' },
   )
@@ -211,7 +213,9 @@ t.test('an early answer and the rest of the body flow at once', async t => {
   await client.until(({ text }) => text === 'yes')
   body.push('ore')
   body.push(null)
-  await (await api.request(0)).whole
+  await (
+    await api.request(0)
+  ).whole
   hurry.resolve()
   t.match(await carried, { ended: 'complete' })
   t.equal(client.text, 'yesmore')

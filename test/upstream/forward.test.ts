@@ -41,7 +41,11 @@ async function subject(
   const user = { tokenFile: join(folder, 'token') }
   const path = join(folder, 'config')
   writeFileSync(path, kubeconfig({ server: api.url, ...(api.ca && { ca: api.ca }), user }))
-  const cluster = await openCluster({ kubeconfig: path, useOwnCredential: true, intervalMs: 3_600_000 })
+  const cluster = await openCluster({
+    kubeconfig: path,
+    useOwnCredential: true,
+    intervalMs: 3_600_000,
+  })
   t.teardown(async () => {
     await cluster.close()
     await api.close()
@@ -114,16 +118,21 @@ t.test('the answer says that impersonation headers were left out', async t => {
   t.match(client.headers.at(-1), ['Warning', /ignored the Impersonate/])
 })
 
-t.test('every status passes as it is, redirects and refusals too, without being followed', async t => {
-  const { api, carry } = await subject(t)
-  for (const status of [200, 204, 301, 302, 304, 307, 308, 400, 403, 404, 409, 429, 500, 503, 599]) {
-    api.respondWith(redirect(`${api.url}/elsewhere`, status))
-    const client = new RecordingClient()
-    t.match(await carry(granted(), client), { status, ended: 'complete' })
-    t.equal(client.headers.find(([name]) => name === 'Location')?.[1], `${api.url}/elsewhere`)
-  }
-  t.equal(api.requests.length, 15)
-})
+t.test(
+  'every status passes as it is, redirects and refusals too, without being followed',
+  async t => {
+    const { api, carry } = await subject(t)
+    for (const status of [
+      200, 204, 301, 302, 304, 307, 308, 400, 403, 404, 409, 429, 500, 503, 599,
+    ]) {
+      api.respondWith(redirect(`${api.url}/elsewhere`, status))
+      const client = new RecordingClient()
+      t.match(await carry(granted(), client), { status, ended: 'complete' })
+      t.equal(client.headers.find(([name]) => name === 'Location')?.[1], `${api.url}/elsewhere`)
+    }
+    t.equal(api.requests.length, 15)
+  },
+)
 
 t.test("a caller's own 401 is the caller's", async t => {
   const { api, carry } = await subject(t)
@@ -167,7 +176,9 @@ t.test('a late refusal of the old credential finds the new one, and asks nobody'
   rotate('own-2')
   const slow = carry(granted({ target: '/late' }, byGateway), new RecordingClient())
   await api.request(0)
-  t.match(await carry(granted({ target: '/quick' }, byGateway), new RecordingClient()), { status: 200 })
+  t.match(await carry(granted({ target: '/quick' }, byGateway), new RecordingClient()), {
+    status: 200,
+  })
   late.resolve()
   t.match(await slow, { status: 200 })
 })
@@ -183,7 +194,10 @@ t.test('a second 401 is a 502: the client has nothing to do with it', async t =>
     [['Bearer own-1'], ['Bearer own-2']],
   )
   t.equal(client.started, false)
-  t.equal(await refused(carry(granted({}, byGateway), new RecordingClient())), 'upstream_credential')
+  t.equal(
+    await refused(carry(granted({}, byGateway), new RecordingClient())),
+    'upstream_credential',
+  )
   t.equal(api.requests.length, 3, 'and is not tried twice again at once')
 })
 
@@ -201,25 +215,28 @@ t.test('a request with a body is never sent twice', async t => {
   t.strictSame(api.requests[1]?.values('authorization'), ['Bearer own-2'], 'but renewed it was')
 })
 
-t.test("behind …/proxy/ a 401 may be somebody's own login; the API server's own never passes", async t => {
-  const { api, carry } = await subject(t)
-  const target = '/api/v1/namespaces/a/services/b:80/proxy/login'
-  const answered = async (type: string): Promise<string> => {
-    api.respondWith((_, answer) => answer.reply(401, { 'Content-Type': type }, 'login'))
-    return refused(carry(granted({ target }, byGateway), new RecordingClient()))
-  }
-  t.equal(await answered('text/html; charset=utf-8'), 'answered 401')
-  t.equal(await answered(''), 'answered 401')
-  t.equal(await answered('application/json'), 'upstream_credential')
-  t.equal(await answered('Application/JSON; charset=utf-8'), 'upstream_credential')
-  t.equal(await answered('application/vnd.kubernetes.protobuf'), 'upstream_credential')
-  api.respondWith((_, answer) => answer.reply(401, { 'Content-Type': 'text/html' }, 'login'))
-  t.equal(
-    await refused(carry(granted({ target: '/api/v1/pods' }, byGateway), new RecordingClient())),
-    'upstream_credential',
-    'elsewhere a 401 is never the client’s',
-  )
-})
+t.test(
+  "behind …/proxy/ a 401 may be somebody's own login; the API server's own never passes",
+  async t => {
+    const { api, carry } = await subject(t)
+    const target = '/api/v1/namespaces/a/services/b:80/proxy/login'
+    const answered = async (type: string): Promise<string> => {
+      api.respondWith((_, answer) => answer.reply(401, { 'Content-Type': type }, 'login'))
+      return refused(carry(granted({ target }, byGateway), new RecordingClient()))
+    }
+    t.equal(await answered('text/html; charset=utf-8'), 'answered 401')
+    t.equal(await answered(''), 'answered 401')
+    t.equal(await answered('application/json'), 'upstream_credential')
+    t.equal(await answered('Application/JSON; charset=utf-8'), 'upstream_credential')
+    t.equal(await answered('application/vnd.kubernetes.protobuf'), 'upstream_credential')
+    api.respondWith((_, answer) => answer.reply(401, { 'Content-Type': 'text/html' }, 'login'))
+    t.equal(
+      await refused(carry(granted({ target: '/api/v1/pods' }, byGateway), new RecordingClient())),
+      'upstream_credential',
+      'elsewhere a 401 is never the client’s',
+    )
+  },
+)
 
 t.test('interim answers are between the API server and the gateway', async t => {
   const { api, carry } = await subject(t)
@@ -242,7 +259,10 @@ t.test('an answer that cannot be read is a 502, and says that it was malformed',
     ['a name with a blank', bytes('HTTP/1.1 200 OK\r\nA B: c\r\nContent-Length: 0\r\n\r\n')],
     ['a zero in a value', bytes('HTTP/1.1 200 OK\r\nA: b\0c\r\nContent-Length: 0\r\n\r\n')],
     ['two lengths', bytes('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab')],
-    ['a length and chunks', bytes('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n')],
+    [
+      'a length and chunks',
+      bytes('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+    ],
     ['a length that is none', bytes('HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n')],
     ['a huge head', bytes(`HTTP/1.1 200 OK\r\nA: ${'x'.repeat(300_000)}\r\n\r\n`)],
   ]
@@ -332,7 +352,9 @@ t.test('… and is cut when that is reset', async t => {
 t.test('trailers stay behind', async t => {
   const { api, carry } = await subject(t)
   api.respondWith(
-    bytes('HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-T: 1\r\n\r\n'),
+    bytes(
+      'HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-T: 1\r\n\r\n',
+    ),
   )
   const client = new RecordingClient()
   await carry(granted(), client)
@@ -431,23 +453,26 @@ t.test('a watch that is asked to end does so between two lines', async t => {
   t.not(await (await api.request(0)).gone, 'answered')
 })
 
-t.test('… at once when nothing is half said, with a refusal when nothing is said at all', async t => {
-  const { api, carry } = await subject(t)
-  const events = stream()
-  api.respondWith(events.respond)
-  const client = new RecordingClient()
-  const carried = carry(granted(watch), client)
-  await events.send('one\n')
-  await client.until(({ text }) => text === 'one\n')
-  client.askToEnd()
-  t.strictSame(await carried, complete(client))
-  api.respondWith(silence)
-  const waiting = new RecordingClient()
-  const waited = refused(carry(granted(watch), waiting))
-  await api.request(1)
-  waiting.askToEnd()
-  t.equal(await waited, 'draining')
-})
+t.test(
+  '… at once when nothing is half said, with a refusal when nothing is said at all',
+  async t => {
+    const { api, carry } = await subject(t)
+    const events = stream()
+    api.respondWith(events.respond)
+    const client = new RecordingClient()
+    const carried = carry(granted(watch), client)
+    await events.send('one\n')
+    await client.until(({ text }) => text === 'one\n')
+    client.askToEnd()
+    t.strictSame(await carried, complete(client))
+    api.respondWith(silence)
+    const waiting = new RecordingClient()
+    const waited = refused(carry(granted(watch), waiting))
+    await api.request(1)
+    waiting.askToEnd()
+    t.equal(await waited, 'draining')
+  },
+)
 
 t.test('a short request is not ended for being asked to', async t => {
   const { api, carry } = await subject(t)

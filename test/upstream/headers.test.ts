@@ -4,7 +4,11 @@ import { Grant } from '../../lib/grant.js'
 import type { Identity } from '../../lib/identity.js'
 import { Refusal } from '../../lib/refusal.js'
 import { Secret } from '../../lib/secret.js'
-import { assertGranted, upstreamHeaders, type GatewayCredential } from '../../lib/upstream/headers.js'
+import {
+  assertGranted,
+  upstreamHeaders,
+  type GatewayCredential,
+} from '../../lib/upstream/headers.js'
 import { auditId, byCaller, byCallerAs, byGateway, context } from './granted.js'
 
 const token: GatewayCredential = {
@@ -251,7 +255,8 @@ t.test('the crumbs of a cookie are one line again, over HTTP/2 alone', async t =
 
 t.test('a bearer subprotocol goes no further; its neighbours do', async t => {
   const bearer = 'base64url.bearer.authorization.k8s.io.Y2FsbGVyLnMudG9rZW4'
-  const protocols = (value: string): HeaderList => sent([['Sec-WebSocket-Protocol', value]], byCaller)
+  const protocols = (value: string): HeaderList =>
+    sent([['Sec-WebSocket-Protocol', value]], byCaller)
   const rest = [...ours, ...callers]
   t.strictSame(protocols(bearer), rest)
   t.strictSame(protocols(`${bearer}, v5.channel.k8s.io,v4.channel.k8s.io`), [

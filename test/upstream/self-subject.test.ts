@@ -94,11 +94,16 @@ t.test('what does not name a user is no answer, and the token stays unsaid', asy
     api.respondWith((_, answer) => answer.reply(status, { Location: '/elsewhere' }, body), {
       reviews: true,
     })
-    const error: unknown = await selfSubject(cluster, token, never).catch((caught: unknown) => caught)
+    const error: unknown = await selfSubject(cluster, token, never).catch(
+      (caught: unknown) => caught,
+    )
     t.match(error, { message }, `${status} ${JSON.stringify(body).slice(0, 60)}`)
     t.notMatch(inspect(error, { depth: 9, showHidden: true }), 's3cret')
   }
-  t.ok(api.requests.every(({ target }) => target.endsWith('selfsubjectreviews')), 'none is followed')
+  t.ok(
+    api.requests.every(({ target }) => target.endsWith('selfsubjectreviews')),
+    'none is followed',
+  )
 })
 
 t.test('it waits as long as its signal says', async t => {

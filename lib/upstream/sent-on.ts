@@ -1,0 +1,35 @@
+import { subscribe } from 'node:diagnostics_channel'
+import type { Socket } from 'node:net'
+
+/** The connection that a request went out on. */
+export interface SentOn {
+  /**
+   * Whether it had carried an answer before and said nothing to this request: the other side had closed it
+   * already, or did while the request was on its way.
+   */
+  readonly wasDead: boolean
+}
+
+/**
+ * Calls back with the connection of the request that undici starts this very moment, if it gets so far. undici
+ * names it on its diagnostics channel alone, right after `onRequestStart`.
+ */
+export function onceSent(then: (on: SentOn) => void): void {
+  sending = then
+}
+
+let sending: ((on: SentOn) => void) | undefined
+
+subscribe('undici:client:sendHeaders', message => {
+  const then = sending
+  sending = undefined
+  if (!then) return
+  // As undici documents the message.
+  const { socket } = message as { readonly socket: Socket }
+  const before = socket.bytesRead
+  then({
+    get wasDead() {
+      return before > 0 && socket.bytesRead === before
+    },
+  })
+})

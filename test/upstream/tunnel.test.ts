@@ -1,0 +1,282 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { connect as connectTcp, createServer, type AddressInfo, type Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
+import tls from 'node:tls'
+import t, { type Test } from 'tap'
+import { facts } from '../../lib/channels.js'
+import { tunnel } from '../../lib/upstream/tunnel.js'
+import type { RawConnection } from '../actors/raw-client.js'
+import { reset } from '../actors/reset.js'
+import { subject, switching, type SubjectOptions, type Switched } from './upgrade-subject.js'
+
+// Records of TLS 1.2 say in the clear what they are: an alert at the end is a goodbye.
+tls.DEFAULT_MAX_VERSION = 'TLSv1.2'
+
+const mebibyte = 1024 * 1024
+const chunk = Buffer.alloc(64 * 1024, 'x')
+
+/** A tunnel that is open: the client's end and the API server's. */
+async function opened(t: Test, options: SubjectOptions = {}) {
+  const world = await subject(t, options)
+  const { respond, switched } = switching()
+  world.api.respondWith(respond)
+  const client = await world.ask()
+  await client.readHead()
+  const there = await switched
+  t.teardown(() => there.socket.destroy())
+  return { ...world, client, there }
+}
+
+/** Looks until a number has stopped growing: what flows by itself has then come to rest. */
+async function settled(read: () => number): Promise<number> {
+  for (let last = -1; ;) {
+    const now = read()
+    if (now === last) return now
+    last = now
+    await pause(100)
+  }
+}
+
+for (const secure of [true, false]) {
+  const over = secure ? 'TLS' : 'TCP'
+
+  t.test(`what either side says arrives as it is, in order (${over})`, async t => {
+    const { client, there } = await opened(t, { tls: secure })
+    const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
+    await client.write(Buffer.concat([every, Buffer.from('\n.')]))
+    await there.readUntil('\n.')
+    t.strictSame(there.received.subarray(0, 256), every)
+    await there.write(Buffer.concat([every, Buffer.from('\n.')]))
+    t.strictSame((await client.readUntil('\n.')).subarray(0, 256), every)
+  })
+
+  t.test(`either side may stop talking, and still listen (${over})`, async t => {
+    await t.test('the client first', async t => {
+      const { client, there, over } = await opened(t, { tls: secure })
+      await client.write('last words')
+      client.end()
+      t.equal(await there.gone, 'fin')
+      t.equal(there.received.toString(), 'last words')
+      await there.write('still ')
+      t.equal((await client.readUntil('still ')).toString(), 'still ')
+      await there.write('here')
+      there.socket.end()
+      t.equal(await client.gone, 'fin')
+      t.equal(client.reader.unread.toString(), 'here')
+      t.strictSame(await over(), { status: 101, bytes: 10, ended: 'complete' })
+    })
+    await t.test('the API server first', async t => {
+      const { client, there, over } = await opened(t, { tls: secure })
+      await there.write('last words')
+      there.socket.end()
+      t.equal(await client.gone, 'fin')
+      t.equal(client.reader.unread.toString(), 'last words')
+      await client.write('still ')
+      await there.readUntil('still ')
+      await client.write('here')
+      client.end()
+      t.equal(await there.gone, 'fin')
+      t.equal(there.received.toString(), 'still here')
+      t.strictSame(await over(), { status: 101, bytes: 10, ended: 'complete' })
+    })
+  })
+
+  t.test(`what was said before the end arrives, however slowly it is read (${over})`, async t => {
+    const { client, there, over } = await opened(t, { tls: secure })
+    there.socket.pause()
+    there.socket.end()
+    await client.gone
+    const total = 8 * mebibyte
+    for (let sent = 0; sent < total; sent += chunk.length) void client.write(chunk)
+    client.end()
+    // Far more than fits on the way is still at the gateway when the client has gone for good.
+    await pause(200)
+    there.socket.resume()
+    t.equal(await there.gone, 'fin')
+    t.equal(there.received.length, total)
+    t.match(await over(), { ended: 'complete' })
+  })
+
+  t.test(`a slow reader holds the other side (${over})`, async t => {
+    const total = 256 * mebibyte
+    const most = 32 * mebibyte
+    const { client, there } = await opened(t, { tls: secure })
+    const flood = (socket: Socket): (() => number) => {
+      let taken = 0
+      const fill = (): void => {
+        while (taken < total) {
+          taken += chunk.length
+          if (!socket.write(chunk)) return void socket.once('drain', fill)
+        }
+      }
+      fill()
+      return () => taken
+    }
+    there.socket.pause()
+    const up = await settled(flood(client.socket))
+    t.ok(up > 0 && up < most, `${up} bytes were taken from the client`)
+    client.socket.pause()
+    const down = await settled(flood(there.socket))
+    t.ok(down > 0 && down < most, `${down} bytes were taken from the API server`)
+  })
+
+  t.test(`a reset of one side is never an orderly end of the other (${over})`, async t => {
+    await t.test('of the client', async t => {
+      const { api, client, there, over } = await opened(t, { tls: secure })
+      await client.write('half')
+      await there.readUntil('half')
+      client.reset()
+      const how = await there.gone
+      if (!secure) t.equal(how, 'rst')
+      await api.requests[0]?.connection.gone
+      t.match(await over(), { ended: 'client_gone' })
+    })
+    await t.test('of the API server', async t => {
+      const { client, there, over } = await opened(t, { tls: secure })
+      await there.write('half')
+      await client.readUntil('half')
+      there.reset()
+      const how = await client.gone
+      if (!secure) t.equal(how, 'rst')
+      t.strictSame(await over(), { status: 101, bytes: 4, ended: 'upstream_broke' })
+    })
+  })
+
+  t.test(`silence has no end, but a dead peer is found out (${over})`, async t => {
+    const limits = { headTimeoutMs: 50, idleTimeoutMs: 50 }
+    const { client, there, target } = await opened(t, {
+      tls: secure,
+      listener: limits,
+      headTimeoutMs: 50,
+      connectTimeoutMs: 50,
+    })
+    // All of these limits, and the server's look around once a second, are over by then.
+    await pause(1_200)
+    await client.write('hello\n')
+    t.equal(await there.readUntil('\n'), 'hello\n')
+    await there.write('you\n')
+    t.equal((await client.readUntil('\n')).toString(), 'you\n')
+    if (process.platform === 'linux') {
+      t.ok(keepsAlive(target.port, client.socket.localPort), 'TCP keep-alive towards the client')
+      t.ok(keepsAlive(there.socket.remotePort, there.socket.localPort), '… the API server')
+    }
+  })
+}
+
+/** Whether the kernel has a keep-alive timer on this connection of the loopback (`tr` of /proc/net/tcp is 2). */
+function keepsAlive(local: number | undefined, remote: number | undefined): boolean {
+  const at = (port = 0): string => `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  const line = readFileSync('/proc/net/tcp', 'latin1')
+    .split('\n')
+    .find(one => one.includes(`${at(local)} ${at(remote)}`))
+  return line?.trim().split(/\s+/)[5]?.startsWith('02:') === true
+}
+
+interface Tap {
+  readonly port: number
+  readonly toServer: readonly Buffer[]
+  readonly toClient: readonly Buffer[]
+}
+
+/** A way to a port, on which every byte is seen; what is reset on one side is on the other. */
+async function tapped(t: Test, port: number): Promise<Tap> {
+  const toServer: Buffer[] = []
+  const toClient: Buffer[] = []
+  const open = new Set<Socket>()
+  const server = createServer({ allowHalfOpen: true }, near => {
+    const far = connectTcp({ port, host: '127.0.0.1', allowHalfOpen: true })
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      open.add(one.on('error', () => reset(other)))
+    }
+    near.on('data', (part: Buffer) => toServer.push(part)).pipe(far)
+    far.on('data', (part: Buffer) => toClient.push(part)).pipe(near)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    for (const socket of open) socket.destroy()
+    server.close()
+  })
+  return { port: (server.address() as AddressInfo).port, toServer, toClient }
+}
+
+const saidGoodbye = (parts: readonly Buffer[]): boolean => {
+  const stream = Buffer.concat(parts)
+  let type = 0
+  for (let at = 0; at + 5 <= stream.length; at += 5 + stream.readUInt16BE(at + 3)) {
+    type = stream[at] ?? 0
+  }
+  const alert = 21
+  return type === alert
+}
+
+t.test('over TLS, who was cut off is not told goodbye', async t => {
+  const away: ReadonlyArray<
+    readonly [string, boolean, (client: RawConnection, there: Switched) => Promise<unknown>]
+  > = [
+    [
+      'both ended in order',
+      true,
+      async (client, there) => {
+        client.end()
+        await there.gone
+        there.socket.end()
+        await client.gone
+      },
+    ],
+    ['the client was reset', false, async client => client.reset()],
+    ['the API server was reset', false, async (_, there) => there.reset()],
+  ]
+  for (const [title, goodbye, leave] of away) {
+    let apiSide: Tap | undefined
+    const { respond, switched } = switching()
+    const { api, target, ask, over } = await subject(t, {
+      server: async ({ port }) => {
+        apiSide = await tapped(t, port)
+        return `https://127.0.0.1:${apiSide.port}`
+      },
+    })
+    const clientSide = await tapped(t, target.port)
+    api.respondWith(respond)
+    const client = await ask({ port: clientSide.port })
+    await client.readHead()
+    await leave(client, await switched)
+    await over()
+    await Promise.all([client.gone, (await switched).gone])
+    const told = [saidGoodbye(clientSide.toClient), saidGoodbye(apiSide?.toServer ?? [])]
+    if (title === 'the client was reset') t.equal(told[1], goodbye, title)
+    else if (title === 'the API server was reset') t.equal(told[0], goodbye, title)
+    else t.strictSame(told, [goodbye, goodbye], title)
+  }
+})
+
+t.test('streams are counted while they last', async t => {
+  const kinds: unknown[] = []
+  t.teardown(facts.stream.subscribe(({ kind, change }) => kinds.push([kind, change])))
+  const { client, over } = await opened(t)
+  t.strictSame(kinds, [['exec', 1]])
+  client.reset()
+  await over()
+  t.strictSame(kinds, [
+    ['exec', 1],
+    ['exec', -1],
+  ])
+})
+
+t.test('a connection that was gone before the tunnel began is a broken one', async t => {
+  for (const first of [0, 1]) {
+    const streams = [new PassThrough(), new PassThrough()] as const
+    streams[first]?.destroy()
+    await once(streams[first] ?? streams[0], 'close')
+    const [client, upstream] = streams.map(stream => ({ stream, cut: () => stream.destroy() }))
+    if (!client || !upstream) throw new TypeError('there are two')
+    const broken = first === 0 ? 'client' : 'upstream'
+    t.strictSame(await tunnel(client, upstream), { bytes: 0, broken })
+    t.ok(streams.every(({ destroyed }) => destroyed))
+  }
+})
