@@ -11,15 +11,16 @@ t.test('a secret can be used', async t => {
 t.test('however a secret is printed, only its label is seen', async t => {
   const error = Object.assign(new Error('failed'), { secret })
   const printed = {
-    text: `${secret}`,
+    text: secret.toString(),
+    concatenated: ['', secret].join(''),
     joined: ['a', secret].join(),
     json: JSON.stringify({ secret, nested: [secret] }),
     inspected: inspect({ secret }, { depth: 9, showHidden: true }),
     formatted: format('%s %o %O %j', secret, secret, secret, secret),
     error: inspect(error, { depth: 9, showHidden: true }),
     keys: JSON.stringify(Object.entries(secret)),
-    spread: JSON.stringify({ ...secret }),
-    cloned: inspect(structuredClone({ ...secret })),
+    spread: JSON.stringify(Object.assign({}, secret)),
+    cloned: inspect(structuredClone(Object.assign({}, secret))),
   }
   for (const [way, text] of Object.entries(printed)) t.notMatch(text, 's3cr3t', way)
   t.equal(printed.text, '[bearer token]')

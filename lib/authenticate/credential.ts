@@ -39,6 +39,7 @@ function* bearerProtocols(head: RequestHead): Generator<Presented> {
     .filter(([name]) => name.toLowerCase() === 'sec-websocket-protocol')
     .flatMap(([, value]) => value.split(','))
     .map(protocol => protocol.trim())
+    .filter(protocol => protocol !== '')
   const alone = protocols.every(protocol => protocol.startsWith(bearerProtocol))
   for (const protocol of protocols) {
     if (!protocol.startsWith(bearerProtocol)) continue

@@ -176,6 +176,11 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
 
   const refresh = (force = false): Promise<void> =>
     (looking ??= look(force).finally(() => (looking = undefined)))
+  const renewal = async (): Promise<boolean> => {
+    await looking
+    await refresh(true)
+    return true
+  }
   const timer = setInterval(() => void refresh(), options.intervalMs ?? 10_000)
   timer.unref()
 
@@ -198,11 +203,6 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
       if (renewing) return await renewing
       if (now() - lastRenewal < renewAtMostEveryMs) return false
       lastRenewal = now()
-      const renewal = async (): Promise<boolean> => {
-        await looking
-        await refresh(true)
-        return true
-      }
       return await (renewing = renewal().finally(() => (renewing = undefined)))
     },
     refresh: () => refresh(),

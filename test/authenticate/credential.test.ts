@@ -95,3 +95,112 @@ t.test('a credential does not show its token', async t => {
   })
   t.notMatch(JSON.stringify(credential), 'secret')
 })
+
+const protocolOf = (token: string): string =>
+  `base64url.bearer.authorization.k8s.io.${Buffer.from(token).toString('base64url')}`
+const authorization = ['Authorization', 'Bearer a.b.c'] as const
+const protocols = (...values: readonly string[]): HeaderList =>
+  values.map(value => ['Sec-WebSocket-Protocol', value])
+
+const foundOn = (headers: HeaderList, upgrade?: string): string => {
+  try {
+    const { token } = findCredential({
+      protocol: 'HTTP/1.1',
+      method: 'GET',
+      target: '/api',
+      headers,
+      hasBody: false,
+      ...(upgrade !== undefined && { upgrade }),
+    })
+    return token.reveal()
+  } catch (error) {
+    return Refusal.from(error).code
+  }
+}
+
+t.test('a WebSocket may carry its token as a subprotocol beside another', async t => {
+  // Its base64 has both letters of the alphabet's end, and its length asks for padding.
+  const odd = '~~~.???.>>>>'
+  t.match(protocolOf(odd), /[-_]/)
+  for (const [title, headers, expected] of [
+    ['behind', protocols(`v5.channel.k8s.io, ${protocolOf('a.b.c')}`), 'a.b.c'],
+    ['in front', protocols(`${protocolOf('a.b.c')}, v5.channel.k8s.io`), 'a.b.c'],
+    ['in between', protocols(`a,${protocolOf('a.b.c')},b`), 'a.b.c'],
+    ['on lines of their own', protocols('v5.channel.k8s.io', protocolOf('a.b.c')), 'a.b.c'],
+    ['on the first line', protocols(protocolOf('a.b.c'), 'v5.channel.k8s.io'), 'a.b.c'],
+    ['a name in lower case', [['sec-websocket-protocol', `a, ${protocolOf('a.b.c')}`]], 'a.b.c'],
+    ['of every length', protocols(`a, ${protocolOf('a.b.cd')}`), 'a.b.cd'],
+    ['of every letter', protocols(`a, ${protocolOf(odd)}`), odd],
+    ['padded once', protocols(`a, ${protocolOf('a.b.c')}=`), 'a.b.c'],
+    ['padded twice', protocols(`a, ${protocolOf('a.b.cd.e')}=`), 'a.b.cd.e'],
+  ] as const satisfies ReadonlyArray<readonly [string, HeaderList, string]>) {
+    t.equal(foundOn(headers, 'websocket'), expected, title)
+  }
+})
+
+t.test('… and alone, like at the API server, it is malformed', async t => {
+  const one = protocolOf('a.b.c')
+  for (const values of [[one], [`${one}=`], [`${one}, `], [` ,, ${one}`], [one, '']]) {
+    t.equal(foundOn(protocols(...values), 'websocket'), 'credential_malformed', values.join())
+  }
+})
+
+t.test('two credentials are none, wherever they stand', async t => {
+  const one = protocolOf('a.b.c')
+  for (const [title, headers] of [
+    ['two on a line', protocols(`v5, ${one}, ${one}`)],
+    ['two on two lines', protocols(`v5, ${one}`, one)],
+    ['two and nothing else', protocols(one, protocolOf('d.e.f'))],
+    ['one beside Authorization', [authorization, ...protocols(`v5, ${one}`)]],
+    ['one alone beside Authorization', [...protocols(one), authorization]],
+    ['one that is no base64url beside Authorization', [authorization, ...protocols(`v5, ${one}!`)]],
+    [
+      'one beside a malformed Authorization',
+      [['Authorization', 'Basic x'], ...protocols(`v5, ${one}`)],
+    ],
+  ] as const satisfies ReadonlyArray<readonly [string, HeaderList]>) {
+    t.equal(foundOn(headers, 'websocket'), 'credential_ambiguous', title)
+  }
+})
+
+t.test('what is not base64url of a token is malformed', async t => {
+  const at = 'base64url.bearer.authorization.k8s.io.'
+  for (const [title, protocol] of [
+    ['nothing', at],
+    ['padding alone', `${at}=`],
+    ['base64 of another alphabet', `${at}${Buffer.from('~~~.???.>>>>').toString('base64')}`],
+    ['a stray letter', `${protocolOf('a.b.c')}!`],
+    ['a blank within', protocolOf('a.b.cd').replace(/(.)$/, ' $1')],
+    ['three of padding', `${protocolOf('a.b.c')}===`],
+    ['padding within', protocolOf('a.b.cd.e').replace(/(.)$/, '=$1')],
+    ['bits too many', `${at}YQ`.replace('YQ', 'YR')],
+    ['a token with a blank', protocolOf('a b')],
+    ['a token with a line end', protocolOf('a.b.c\n')],
+    ['a token beyond ASCII', protocolOf('a.b.\u00fc')],
+    ['a zero', protocolOf('a.b.c\0')],
+  ] as const) {
+    t.equal(foundOn(protocols(`v5, ${protocol}`), 'websocket'), 'credential_malformed', title)
+  }
+})
+
+t.test('anywhere else than on a WebSocket it is no credential', async t => {
+  const both = protocols(`v5, ${protocolOf('a.b.c')}`)
+  t.equal(foundOn(both), 'credential_missing')
+  t.equal(foundOn(both, 'spdy/3.1'), 'credential_missing')
+  t.equal(foundOn([authorization, ...both]), 'a.b.c', 'and does not stand in the way of one')
+  t.equal(foundOn([authorization, ...both], 'spdy/3.1'), 'a.b.c')
+  for (const name of ['Sec-WebSocket-Protocols', 'Sec_WebSocket_Protocol', 'X-Protocol']) {
+    t.equal(
+      foundOn([[name, `v5, ${protocolOf('a.b.c')}`]], 'websocket'),
+      'credential_missing',
+      name,
+    )
+  }
+  for (const other of [
+    'base64url.bearer.authorization.k8s.io',
+    'Base64url.bearer.authorization.k8s.io.YS5iLmM',
+    'x.base64url.bearer.authorization.k8s.io.YS5iLmM',
+  ]) {
+    t.equal(foundOn(protocols(`v5, ${other}`), 'websocket'), 'credential_missing', other)
+  }
+})

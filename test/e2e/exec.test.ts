@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { kubectlAs, type Kubectl } from './kubectl.js'
+import { until } from './until.js'
 import { startInFront, world, type GatewayInFront } from './world.js'
 
 /** How kubectl upgrades: WebSocket is its default since 1.31, SPDY its fallback and its past. */
@@ -133,9 +134,9 @@ t.test('a command ends when its kubectl is gone', async t => {
   await run.until('started')
   run.child.kill('SIGKILL')
   await run.ended
-  while ((await gateway.process.metric('gateway_open_streams{kind="exec"}')) !== 0) {
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
+  await until('none is open', async () => {
+    return (await gateway.process.metric('gateway_open_streams{kind="exec"}')) === 0
+  })
   t.pass('its stream through the gateway is closed')
 })
 

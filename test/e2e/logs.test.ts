@@ -3,6 +3,7 @@ import { get } from 'node:https'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { kubectlAs, type Kubectl } from './kubectl.js'
+import { until } from './until.js'
 import { startInFront, world, type GatewayInFront } from './world.js'
 
 let gateway: GatewayInFront
@@ -47,6 +48,15 @@ t.test('logs -f that nothing is written to for ten seconds goes on', async t => 
   log('after')
   t.equal(await following.until('after\n'), 'before\nafter\n')
   await following.stop()
+})
+
+t.test('a kubectl that is killed while nothing is written leaves no stream behind', async t => {
+  log('idle')
+  const following = kubectl.start({}, 'logs', '-f', 'web', '--tail=1')
+  await following.until('idle')
+  following.child.kill('SIGKILL')
+  await closed(gateway, 'log')
+  t.pass('none is open')
 })
 
 t.test('--request-timeout ends what would go on', async t => {
@@ -111,6 +121,7 @@ for (const [transport, setting] of [
   })
 }
 
-async function closed({ process }: GatewayInFront, kind: string): Promise<void> {
-  while ((await process.metric(`gateway_open_streams{kind="${kind}"}`)) !== 0) await pause(50)
-}
+const closed = ({ process }: GatewayInFront, kind: string): Promise<void> =>
+  until(`no ${kind} is open`, async () => {
+    return (await process.metric(`gateway_open_streams{kind="${kind}"}`)) === 0
+  })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import t from 'tap'
 import { kubectlAs, type Kubectl, type Ongoing } from './kubectl.js'
+import { until } from './until.js'
 import { startInFront, type GatewayInFront } from './world.js'
 
 const transports = {
@@ -38,9 +39,9 @@ for (const [transport, env] of Object.entries(transports)) {
 
     await t.test('its end ends the stream through the gateway', async t => {
       await forwarding.stop()
-      while ((await gateway.process.metric('gateway_open_streams{kind="portforward"}')) !== 0) {
-        await new Promise(resolve => setTimeout(resolve, 50))
-      }
+      await until('none is open', async () => {
+        return (await gateway.process.metric('gateway_open_streams{kind="portforward"}')) === 0
+      })
       t.pass('none is open')
     })
   })

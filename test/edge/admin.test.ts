@@ -26,7 +26,7 @@ const started = async (
 const asked = async ({ port }: Admin, target: string, method = 'GET'): Promise<string> => {
   const bytes = requestBytes(method, target, { Host: 'x' })
   const { response } = await rawRequest({ port, bytes })
-  return `${response?.status} ${response?.body}`
+  return `${response?.status} ${String(response?.body)}`
 }
 
 t.test('an answer is exactly this', async t => {

@@ -25,9 +25,9 @@ interface Subject {
   readonly serving: ServingCertificate
   readonly changes: ServingPair[]
   readonly notices: Notice[]
-  write(name: 'cert' | 'key', content: string): void
+  readonly write: (name: 'cert' | 'key', content: string) => void
   /** Resolves once a notice with this sentence came. */
-  said(msg: RegExp): Promise<Notice>
+  readonly said: (msg: RegExp) => Promise<Notice>
 }
 
 function subject(t: Test): Subject {

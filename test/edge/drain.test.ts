@@ -15,10 +15,10 @@ interface Subject {
   /** What happened, in order, each with its millisecond. */
   readonly events: string[]
   /** Opens an exchange; a stream ends when asked unless it is `stubborn`. */
-  open(name: string, target: string, how?: 'stubborn'): () => void
+  readonly open: (name: string, target: string, how?: 'stubborn') => () => void
   /** Lets time pass, a millisecond at a time, so that what follows from one event comes before the next. */
-  pass(ms: number): Promise<void>
-  begin(): Promise<Cut>
+  readonly pass: (ms: number) => Promise<void>
+  readonly begin: () => Promise<Cut>
 }
 
 function subject(t: Test, options: DrainOptions): Subject {

@@ -57,7 +57,7 @@ async function checks(t: Test, world: World, token: string, identity: HeaderLine
   })
   t.equal(response?.status, 200)
   const last = world.api.forwarded.at(-1)
-  if (!last) return t.fail('nothing was forwarded')
+  if (!last) throw new Error('nothing was forwarded')
   t.strictSame(
     arrived(last, world.api.port).filter(
       ([name]) => !/^(content-length|transfer-encoding)$/i.test(name),

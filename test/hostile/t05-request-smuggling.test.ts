@@ -14,7 +14,7 @@ import {
   impersonationLines,
   originLines,
 } from './clients.js'
-import { answered, badRequest, closing, keeping, shown, status } from './status.js'
+import { answered, badRequest, closing, shown, status } from './status.js'
 
 const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n'
 const chunks = '2\r\n{}\r\n0\r\n\r\n'

@@ -26,7 +26,7 @@ const ours = [
 
 t.test('the data port has no path and no header that needs no credential', async t => {
   const world = await startedWorld(t, { mode: 'gateway' })
-  const { api, issuer, target, gateway } = world
+  const { api, issuer, gateway } = world
   const missing = status(401, 'Unauthorized', 'no credential was presented', [
     ['www-authenticate', 'Bearer realm="kubernetes"'],
     ...keeping,

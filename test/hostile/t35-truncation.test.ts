@@ -32,7 +32,7 @@ const cuts: ReadonlyArray<readonly [title: string, responder: Responder]> = [
     ] as const,
     [
       `a chunk that is not whole, ${how}`,
-      async (request, answer) => {
+      async (...[request, answer]: Parameters<Responder>) => {
         const raw = `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel`
         await answer.raw(raw)
         await cutBody(how)(request, { ...answer, raw: () => Promise.resolve() })

@@ -140,7 +140,7 @@ async function interleave(
   }
   await Promise.all([
     ...Array.from({ length: 18 }, (_, worker) => overHttp2(worker)),
-    ...Array.from({ length: 9 }, () => overHttp1()),
+    ...Array.from({ length: 6 }, () => overHttp1()),
   ])
   for (const session of sessions) session.destroy()
   t.strictSame(mixedUp.slice(0, 3), [], 'every answer is the asker’s own')

@@ -31,7 +31,7 @@ async function opened(
 ): Promise<{
   readonly cluster: Cluster
   readonly path: string
-  rewrite(text: string): Promise<void>
+  readonly rewrite: (text: string) => Promise<void>
 }> {
   const folder = existsSync(t.testdirName) ? t.testdirName : t.testdir()
   const path = join(folder, `config-${(serial += 1)}`)
@@ -181,7 +181,7 @@ t.test('what cannot be used is a fault of one line that says what to change', as
     const error: unknown = await opened(t, text, options).catch((caught: unknown) => caught)
     t.type(error, ClusterFault, String(message))
     t.match(error, { message, faults: [message] })
-    t.notMatch(String((error as Error).message), '\n')
+    t.notMatch((error as Error).message, '\n')
   }
   await t.rejects(opened(t, '', { kubeconfig: '/no/such/file' }), {
     name: 'ClusterFault',

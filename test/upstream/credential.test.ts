@@ -109,9 +109,13 @@ interface Plugin {
   readonly folder: string
   readonly user: Readonly<Record<string, unknown>>
   /** What `KUBERNETES_EXEC_INFO` and the added variable were, run by run. */
-  runs(): ReadonlyArray<{ readonly info: unknown; readonly added: string; readonly args: string }>
+  readonly runs: () => ReadonlyArray<{
+    readonly info: unknown
+    readonly added: string
+    readonly args: string
+  }>
   /** What it does from now on; `{n}` is the number of the run. */
-  answer(text: string, exit?: number): void
+  readonly answer: (text: string, exit?: number) => void
 }
 
 /** A plugin that prints what it is told, and notes what it was asked. */

@@ -195,7 +195,7 @@ t.test('an answer may come before the body has left: the client gets it whole', 
 
 t.test('an early answer and the rest of the body flow at once', async t => {
   const { api, carry } = await subject(t)
-  const hurry = deferred<void>()
+  const hurry = deferred()
   api.respondWith(
     async (request, answer) => {
       await answer.raw('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nyes\r\n')

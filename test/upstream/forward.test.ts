@@ -28,7 +28,7 @@ interface Subject {
   readonly api: ApiServer
   readonly carry: (granted: Granted, client: RecordingClient) => Promise<Outcome>
   /** Replaces the token of the gateway. */
-  rotate(token: string): void
+  readonly rotate: (token: string) => void
 }
 
 async function subject(
@@ -167,7 +167,7 @@ t.test("the gateway's refused credential is renewed, and the request sent once m
 
 t.test('a late refusal of the old credential finds the new one, and asks nobody', async t => {
   const { api, carry, rotate } = await subject(t)
-  const late = deferred<void>()
+  const late = deferred()
   api.respondWith(async (request, answer) => {
     if (request.values('authorization')[0] === 'Bearer own-2') return answer.reply(200)
     if (request.target === '/late') await late.promise

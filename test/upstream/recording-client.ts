@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import type { Client, HeaderList } from '../../lib/exchange.js'
 
 /** A client that notes what it is told, and does what a test wants. */

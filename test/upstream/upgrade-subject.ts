@@ -11,7 +11,12 @@ import type { Grant } from '../../lib/grant.js'
 import { Refusal } from '../../lib/refusal.js'
 import { openCluster } from '../../lib/upstream/cluster.js'
 import { createUpgrade, type UpgradeOptions } from '../../lib/upstream/upgrade.js'
-import { startApiServer, type Answer, type ApiServer, type Responder } from '../actors/api-server.js'
+import {
+  startApiServer,
+  type Answer,
+  type ApiServer,
+  type Responder,
+} from '../actors/api-server.js'
 import { ByteReader } from '../actors/byte-reader.js'
 import { createAuthority } from '../actors/certificates.js'
 import { deferred } from '../actors/deferred.js'
@@ -149,8 +154,14 @@ export interface Switched {
 }
 
 export const switchedTo = (protocol: string, ...more: readonly string[]): string =>
-  ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', `Upgrade: ${protocol}`, ...more, '', '']
-    .join('\r\n')
+  [
+    'HTTP/1.1 101 Switching Protocols',
+    'Connection: Upgrade',
+    `Upgrade: ${protocol}`,
+    ...more,
+    '',
+    '',
+  ].join('\r\n')
 
 /** Switches, and hands the connection to the test. */
 export function switching(head = switchedTo('websocket')): {

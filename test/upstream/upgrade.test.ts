@@ -21,7 +21,10 @@ const spdyFields: HeaderLines = [
   ['X-Stream-Protocol-Version', 'v4.channel.k8s.io'],
 ]
 const audited = ['Audit-ID', auditId] as const
-const spdy: HeaderLines = [['Connection', 'Upgrade'], ['Upgrade', 'SPDY/3.1']]
+const spdy: HeaderLines = [
+  ['Connection', 'Upgrade'],
+  ['Upgrade', 'SPDY/3.1'],
+]
 
 for (const [mode, grant, credential] of [
   [
@@ -46,66 +49,69 @@ for (const [mode, grant, credential] of [
     ],
   ],
 ] as const) {
-  t.test(`what reaches the API server is the whole list and nothing else (${mode} mode)`, async t => {
-    const { api, ask } = await subject(t, { grant })
-    const asked: ReadonlyArray<readonly [Asked, HeaderLines, HeaderLines]> = [
-      [{ headers: [...webSocket, ...webSocketFields, audited] }, webSocketFields, []],
-      [
-        { method: 'POST', headers: [...spdy, ...spdyFields, audited] },
-        spdyFields,
-        [['Content-Length', '0']],
-      ],
-      [
-        { method: 'POST', headers: [...spdy, ['Content-Length', '0'], ...spdyFields, audited] },
-        [['Content-Length', '0'], ...spdyFields],
-        [],
-      ],
-      [
-        { method: 'POST', headers: [...spdy, ['X-A', 'Content-Length'], audited] },
-        [['X-A', 'Content-Length']],
-        [['Content-Length', '0']],
-      ],
-      [
-        {
-          headers: [
-            ['connection', 'keep-alive, Upgrade, X-Gone, Impersonate-User, Authorization'],
-            ['UPGRADE', 'WebSocket'],
-            ['X-Gone', 'x'],
-            ['Impersonate-User', 'root'],
-            ['impersonate_group', 'system:masters'],
-            ['Authorization', 'Bearer other'],
-            ['Sec-WebSocket-Protocol', 'a, base64url.bearer.authorization.k8s.io.eC55Lno, b'],
-            ['Sec-WebSocket-Protocol', 'base64url.bearer.authorization.k8s.io.eC55Lno='],
-            audited,
-          ],
-        },
-        [['Sec-WebSocket-Protocol', 'a, b']],
-        [],
-      ],
-    ]
-    for (const [nth, [about, kept, added]] of asked.entries()) {
-      const upgrade = about.method === 'POST' ? 'spdy/3.1' : 'websocket'
-      const { respond, switched } = switching(switchedTo(upgrade))
-      api.respondWith(respond)
-      const client = await ask(about)
-      t.equal((await client.readHead()).status, 101)
-      await switched
-      const request = await api.request(nth)
-      t.strictSame([request.method, request.target], [about.method ?? 'GET', exec])
-      t.strictSame(request.headerLines, [
-        ['Host', new URL(api.url).host],
-        ...kept,
-        ['X-Forwarded-For', '127.0.0.1'],
-        audited,
-        ['Connection', 'Upgrade'],
-        ['Upgrade', upgrade],
-        ...credential,
-        ...added,
-      ])
-      client.reset()
-    }
-    t.strictSame(api.faults, [])
-  })
+  t.test(
+    `what reaches the API server is the whole list and nothing else (${mode} mode)`,
+    async t => {
+      const { api, ask } = await subject(t, { grant })
+      const asked: ReadonlyArray<readonly [Asked, HeaderLines, HeaderLines]> = [
+        [{ headers: [...webSocket, ...webSocketFields, audited] }, webSocketFields, []],
+        [
+          { method: 'POST', headers: [...spdy, ...spdyFields, audited] },
+          spdyFields,
+          [['Content-Length', '0']],
+        ],
+        [
+          { method: 'POST', headers: [...spdy, ['Content-Length', '0'], ...spdyFields, audited] },
+          [['Content-Length', '0'], ...spdyFields],
+          [],
+        ],
+        [
+          { method: 'POST', headers: [...spdy, ['X-A', 'Content-Length'], audited] },
+          [['X-A', 'Content-Length']],
+          [['Content-Length', '0']],
+        ],
+        [
+          {
+            headers: [
+              ['connection', 'keep-alive, Upgrade, X-Gone, Impersonate-User, Authorization'],
+              ['UPGRADE', 'WebSocket'],
+              ['X-Gone', 'x'],
+              ['Impersonate-User', 'root'],
+              ['impersonate_group', 'system:masters'],
+              ['Authorization', 'Bearer other'],
+              ['Sec-WebSocket-Protocol', 'a, base64url.bearer.authorization.k8s.io.eC55Lno, b'],
+              ['Sec-WebSocket-Protocol', 'base64url.bearer.authorization.k8s.io.eC55Lno='],
+              audited,
+            ],
+          },
+          [['Sec-WebSocket-Protocol', 'a, b']],
+          [],
+        ],
+      ]
+      for (const [nth, [about, kept, added]] of asked.entries()) {
+        const upgrade = about.method === 'POST' ? 'spdy/3.1' : 'websocket'
+        const { respond, switched } = switching(switchedTo(upgrade))
+        api.respondWith(respond)
+        const client = await ask(about)
+        t.equal((await client.readHead()).status, 101)
+        await switched
+        const request = await api.request(nth)
+        t.strictSame([request.method, request.target], [about.method ?? 'GET', exec])
+        t.strictSame(request.headerLines, [
+          ['Host', new URL(api.url).host],
+          ...kept,
+          ['X-Forwarded-For', '127.0.0.1'],
+          audited,
+          ['Connection', 'Upgrade'],
+          ['Upgrade', upgrade],
+          ...credential,
+          ...added,
+        ])
+        client.reset()
+      }
+      t.strictSame(api.faults, [])
+    },
+  )
 }
 
 t.test('the client gets the 101 whole, less what is of the other connection', async t => {
@@ -228,7 +234,9 @@ t.test("the gateway's refused credential is renewed, and the upgrade tried once 
   const client = await ask({ early: 'early\n' })
   t.equal((await client.readHead()).status, 101)
   t.equal(await (await switched).readUntil('\n'), 'early\n')
-  await (await api.request(0)).connection.gone
+  await (
+    await api.request(0)
+  ).connection.gone
   client.reset()
   await over()
   api.respondWith(unauthorized)
@@ -250,22 +258,25 @@ t.test('a second 401 is a 502 that says nothing of a credential', async t => {
   )
 })
 
-t.test('a 401 to the caller’s own token, or of a program behind …/proxy/, is for the client', async t => {
-  const caller = await subject(t, { grant: byCaller })
-  caller.api.respondWith(unauthorized)
-  const answer = await (await caller.ask()).readResponse()
-  t.strictSame([answer.status, answer.json()], [401, statusBody(401, 'Unauthorized')])
-  t.equal(caller.api.requests.length, 1)
-  await t.test('behind …/proxy/', async t => {
-    const { api, ask } = await subject(t)
-    const target = '/api/v1/namespaces/a/services/b/proxy/socket'
-    api.respondWith((_, answer) => answer.reply(401, { 'Content-Type': 'text/html' }, 'login'))
-    const login = await (await ask({ target })).readResponse()
-    t.strictSame([login.status, String(login.body)], [401, 'login'])
-    api.respondWith(unauthorized)
-    t.equal((await (await ask({ target })).readResponse()).status, 502)
-  })
-})
+t.test(
+  'a 401 to the caller’s own token, or of a program behind …/proxy/, is for the client',
+  async t => {
+    const caller = await subject(t, { grant: byCaller })
+    caller.api.respondWith(unauthorized)
+    const answer = await (await caller.ask()).readResponse()
+    t.strictSame([answer.status, answer.json()], [401, statusBody(401, 'Unauthorized')])
+    t.equal(caller.api.requests.length, 1)
+    await t.test('behind …/proxy/', async t => {
+      const { api, ask } = await subject(t)
+      const target = '/api/v1/namespaces/a/services/b/proxy/socket'
+      api.respondWith((_, answer) => answer.reply(401, { 'Content-Type': 'text/html' }, 'login'))
+      const login = await (await ask({ target })).readResponse()
+      t.strictSame([login.status, String(login.body)], [401, 'login'])
+      api.respondWith(unauthorized)
+      t.equal((await (await ask({ target })).readResponse()).status, 502)
+    })
+  },
+)
 
 t.test('an answer that an upgrade cannot have is a 502, and not a byte of it passes', async t => {
   const { api, ask, over } = await subject(t)
@@ -289,10 +300,7 @@ t.test('an answer that an upgrade cannot have is a 502, and not a byte of it pas
     ['101 to a list', bytes(`${switchedTo('websocket, evil')}${evil}`)],
     ['no HTTP', bytes(`${evil}\r\n\r\n`)],
     ['half a head', bytes('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nX-Evil: x')],
-    [
-      'a huge head',
-      bytes(`${switchedTo('websocket', `X-Evil: ${'x'.repeat(300_000)}`)}${evil}`),
-    ],
+    ['a huge head', bytes(`${switchedTo('websocket', `X-Evil: ${'x'.repeat(300_000)}`)}${evil}`)],
     ['a name with a blank', bytes(`${switchedTo('websocket', 'X Evil: x')}${evil}`)],
     ['an end', (_, answer) => answer.end()],
     ['a reset', (_, answer) => answer.reset()],
@@ -305,7 +313,9 @@ t.test('an answer that an upgrade cannot have is a 502, and not a byte of it pas
     await client.gone
     t.notMatch(client.received.toString(), /evil/i, title)
     t.match(String(await over(nth + 1)), /^upstream_(malformed|unreachable)$/, title)
-    await (await api.request(nth)).connection.gone
+    await (
+      await api.request(nth)
+    ).connection.gone
   }
   t.equal(api.requests.length, answers.length, 'nothing is tried again, or followed')
 })
@@ -339,23 +349,26 @@ t.test('… and one that takes the connection but does not finish it', async t =
   t.equal(await over(), 'upstream_unreachable')
 })
 
-t.test('an API server may think about an exec as long as it likes, about anything else it may not', async t => {
-  const { api, ask, over } = await subject(t, { headTimeoutMs: 30, connectTimeoutMs: 10_000 })
-  const thought = deferred()
-  const { respond } = switching()
-  api.respondWith(async (request, answer) => {
-    if (request.target !== exec) return silence(request, answer)
-    await thought.promise
-    return respond(request, answer)
-  })
-  const patient = await ask()
-  await api.request(0)
-  t.equal((await (await ask({ target: '/api/v1/pods' })).readResponse()).status, 504)
-  t.equal(await over(), 'upstream_timeout')
-  t.not(await (await api.request(1)).gone, 'answered')
-  thought.resolve()
-  t.equal((await patient.readHead()).status, 101)
-})
+t.test(
+  'an API server may think about an exec as long as it likes, about anything else it may not',
+  async t => {
+    const { api, ask, over } = await subject(t, { headTimeoutMs: 30, connectTimeoutMs: 10_000 })
+    const thought = deferred()
+    const { respond } = switching()
+    api.respondWith(async (request, answer) => {
+      if (request.target !== exec) return silence(request, answer)
+      await thought.promise
+      return respond(request, answer)
+    })
+    const patient = await ask()
+    await api.request(0)
+    t.equal((await (await ask({ target: '/api/v1/pods' })).readResponse()).status, 504)
+    t.equal(await over(), 'upstream_timeout')
+    t.not(await (await api.request(1)).gone, 'answered')
+    thought.resolve()
+    t.equal((await patient.readHead()).status, 101)
+  },
+)
 
 t.test('bytes that come early wait for the 101, and then come first', async t => {
   const { api, ask } = await subject(t)
@@ -394,17 +407,20 @@ t.test('bytes that come early are dropped when there is no 101', async t => {
   )
 })
 
-t.test('a client that leaves while it waits ends the request upstream, however it goes', async t => {
-  const { api, ask, over } = await subject(t)
-  api.respondWith(silence)
-  for (const [nth, how] of (['end', 'reset', 'destroy'] as const).entries()) {
-    const client = await ask({ early: 'early' })
-    const request = await api.request(nth)
-    client[how]()
-    t.not(await request.gone, 'answered', how)
-    t.equal(await over(nth + 1), 'client_gone', how)
-  }
-})
+t.test(
+  'a client that leaves while it waits ends the request upstream, however it goes',
+  async t => {
+    const { api, ask, over } = await subject(t)
+    api.respondWith(silence)
+    for (const [nth, how] of (['end', 'reset', 'destroy'] as const).entries()) {
+      const client = await ask({ early: 'early' })
+      const request = await api.request(nth)
+      client[how]()
+      t.not(await request.gone, 'answered', how)
+      t.equal(await over(nth + 1), 'client_gone', how)
+    }
+  },
+)
 
 t.test('one that is asked to end before it was answered is told to go elsewhere', async t => {
   const { api, ask, over, clients } = await subject(t)
@@ -427,7 +443,9 @@ t.test('one that is asked to end before it was answered is told to go elsewhere'
     t.equal(await (await switched).readUntil('\n'), 'still here\n')
     clients[0]?.cut()
     t.match(await over(), { status: 101, ended: 'client_gone' } satisfies Partial<Outcome>)
-    await (await switched).gone
+    await (
+      await switched
+    ).gone
   })
 })
 
