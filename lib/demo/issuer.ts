@@ -40,7 +40,7 @@ export interface Issuer {
 }
 
 /** Who is there when nobody says otherwise. */
-export const demoUsers: Readonly<Record<string, IssuerUser>> = {
+const demoUsers: Readonly<Record<string, IssuerUser>> = {
   alice: { email: 'alice@example.com', groups: ['developers'] },
   bob: { email: 'bob@example.com', groups: ['viewers'] },
 }

@@ -1,7 +1,7 @@
 import { ApiError } from './api-error.js'
 import { isJson, type Json } from './objects.js'
 
-export const patchTypes = [
+const patchTypes = [
   'application/json-patch+json',
   'application/merge-patch+json',
   'application/strategic-merge-patch+json',

@@ -121,7 +121,7 @@ async function ready(gateway: GatewayProcess): Promise<void> {
  * An API server that trusts the same issuer with the same flags as a world's gateway: the user is
  * `<issuer>#<sub>`, groups are those of `groups` and, as everywhere, `system:authenticated`.
  */
-export const sameAsTheGateway: WhoAmI = token => {
+const sameAsTheGateway: WhoAmI = token => {
   const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()
   try {
     const claims = JSON.parse(payload) as { iss?: string; sub?: string; groups?: string[] }

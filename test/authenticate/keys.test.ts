@@ -254,7 +254,7 @@ t.test(
     })
     const early = silent.said(token())
     await silent.clock.advance(1_999)
-    t.equal(await Promise.race([early, 'still waiting']), 'still waiting')
+    t.equal(await Promise.race([early, Promise.resolve('still waiting')]), 'still waiting')
     await silent.clock.advance(1)
     t.equal(await early, 'threw keys_unavailable')
     t.equal(silent.authenticator.state(), 'no key yet')

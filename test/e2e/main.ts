@@ -58,9 +58,14 @@ async function setUp(binaries: Binaries, folder: string, closers: Array<() => un
   const gatewayToken = await seed(cluster)
   const { kubectl } = await unpackKubectl()
   const other = await otherKubectl(kubectl)
-  const { close: _, kubeletPorts: __, ...rest } = cluster
+  const { ca, admin, apiServer, trusting, nodeFolder, containerLog } = cluster
   const world: World = {
-    ...rest,
+    ca,
+    admin,
+    apiServer,
+    trusting,
+    nodeFolder,
+    containerLog,
     issuer: { url: issuer.url, ca: issuer.ca, clientId: issuer.clientId },
     tokens: {
       alice: await issuer.tokenFor('alice' satisfies User),

@@ -29,7 +29,7 @@ export async function seed(cluster: Cluster): Promise<string> {
       body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} },
     })
     for (const name of Object.keys(pods)) await runs(client, name)
-    return token.json<{ readonly status: { readonly token: string } }>().status.token
+    return (token.json() as { readonly status: { readonly token: string } }).status.token
   } finally {
     client.close()
   }
@@ -104,7 +104,7 @@ async function addPod(client: ApiClient, name: string, nodeName: string): Promis
 async function runs(client: ApiClient, name: string): Promise<void> {
   for (let left = 240; left > 0; left -= 1) {
     const pod = await client.must('GET', `/api/v1/namespaces/default/pods/${name}`)
-    const { status } = pod.json<{ readonly status: { readonly phase: string } }>()
+    const { status } = pod.json() as { readonly status: { readonly phase: string } }
     if (status.phase === 'Running') return
     await pause(250)
   }

@@ -7,11 +7,8 @@ t.test('a browser without headers of its own execs with its token as a subprotoc
   const dispatcher = new Agent({ connect: { ca: gateway.ca } })
   t.teardown(() => dispatcher.destroy())
   const bearer = Buffer.from(world().tokens.alice).toString('base64url')
-  const query = new URLSearchParams([
-    ...['sh', '-c', 'echo out; echo err >&2; exit 3'].map(word => ['command', word]),
-    ['stdout', 'true'],
-    ['stderr', 'true'],
-  ])
+  const query = new URLSearchParams({ stdout: 'true', stderr: 'true' })
+  for (const word of ['sh', '-c', 'echo out; echo err >&2; exit 3']) query.append('command', word)
   const socket = new WebSocket(
     `${gateway.url.replace('https', 'wss')}/api/v1/namespaces/default/pods/shell/exec?${query.toString()}`,
     {

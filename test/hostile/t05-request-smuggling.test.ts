@@ -167,6 +167,10 @@ t.test('what can be framed in two ways is refused, and not a byte of it goes on'
   for (const head of heads) {
     await refusedWith(`${head}\r\n${credential}\r\n${smuggled}`, JSON.stringify(head))
   }
+  for (const lines of ['', 'Connection: keep-alive\r\n', 'Content-Length: 12\r\n']) {
+    const head = `POST /api HTTP/1.0\r\n${credential}${lines}Transfer-Encoding: chunked\r\n\r\n`
+    await refusedWith(head + chunks + smuggled, `HTTP/1.0 has no chunks: ${JSON.stringify(lines)}`)
+  }
   for (const body of badChunks) {
     const head = `POST /api HTTP/1.1\r\nHost: x\r\n${credential}Transfer-Encoding: chunked\r\n\r\n`
     await refusedWith(head + body + smuggled, JSON.stringify(body.slice(0, 40)))

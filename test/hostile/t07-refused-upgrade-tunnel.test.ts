@@ -59,14 +59,13 @@ for (const mode of modes) {
           `${way}, ${title}`,
         )
         t.strictSame([answer.values('upgrade'), answer.values('connection')], [[], ['close']])
-        const answered = performance.now()
-        await Promise.all([
-          closedFor(client),
-          api.request(api.forwarded.length - 1).then(r => r.connection.gone),
-        ])
-        t.ok(performance.now() - answered < 5_000, 'both connections end')
+        // One client never hangs up by itself; to the others an end is enough.
+        if (title === 'with a length') await closedFor(client)
+        t.equal(await client.gone, 'fin')
+        client.destroy()
+        await api.forwarded.at(-1)?.connection.gone
         t.equal(client.reader.unread.length, 0, 'nothing comes behind the answer')
-        t.equal(api.connections.length, nth + (mode === 'gateway' || nth === 0 ? 1 : 1))
+        t.equal(api.connections.length, nth + 1)
         t.notMatch(api.connections.at(-1)?.received.toString(), 'secrets')
       }
     }

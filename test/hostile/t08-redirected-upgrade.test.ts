@@ -5,7 +5,7 @@
  * `t08-redirects.test.ts`.)
  */
 import t from 'tap'
-import { asking, closedFor, head101, modes, startedIn, upgradeBytes, ways } from './upgrades.js'
+import { asking, head101, modes, startedIn, upgradeBytes, ways } from './upgrades.js'
 import { startBystander } from './bystander.js'
 import { badGateway, wholeResponse } from './whole-answer.js'
 
@@ -28,7 +28,8 @@ for (const mode of modes) {
           badGateway('the API server gave a malformed answer'),
           `${way}: ${title}`,
         )
-        await closedFor(client)
+        await client.gone
+        client.destroy()
         t.notMatch(client.received.toString(), /evil/i)
         asked += 1
         await api.forwarded[asked - 1]?.connection.gone

@@ -7,6 +7,7 @@
  */
 import t from 'tap'
 import type { HeaderLines } from '../actors/http1.js'
+import { rawRequest } from '../actors/raw-client.js'
 import { answered, closing, status } from './status.js'
 import { exec, modes, startedIn, upgradeBytes } from './upgrades.js'
 
@@ -19,7 +20,6 @@ for (const mode of modes) {
     const { api, target } = world
     const ask = async (headers: HeaderLines, { method = 'GET', path = exec, rest = '' } = {}) => {
       const bytes = upgradeBytes(world, { method, path, headers }) + rest
-      const { rawRequest } = await import('../actors/raw-client.js')
       return rawRequest({ ...target, bytes, untilClosed: true, timeoutMs: 10_000 })
     }
     const up = ['Connection', 'Upgrade'] as const

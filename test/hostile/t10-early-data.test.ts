@@ -5,17 +5,7 @@
  */
 import t from 'tap'
 import { requestBytes } from '../actors/raw-client.js'
-import {
-  asking,
-  closedFor,
-  echo,
-  exec,
-  held,
-  modes,
-  startedIn,
-  upgradeBytes,
-  ways,
-} from './upgrades.js'
+import { asking, echo, exec, held, modes, startedIn, upgradeBytes, ways } from './upgrades.js'
 import { shown } from './status.js'
 
 const smuggled = requestBytes('DELETE', '/api/v1/namespaces/default/pods/shell', {
@@ -56,7 +46,7 @@ for (const mode of modes) {
         const request = await api.request(nth)
         go()
         t.equal((await client.readResponse()).status, 404)
-        await Promise.all([closedFor(client), request.connection.gone])
+        await Promise.all([client.gone, request.connection.gone])
         t.equal(request.connection.received.length, request.head.length)
         t.equal(client.reader.unread.length, 0)
         t.equal(api.forwarded.length, nth + 1)
@@ -70,7 +60,7 @@ for (const mode of modes) {
           upgradeBytes(world, { method, headers, token: false }) + smuggled,
         )
         t.equal((await client.readResponse()).status, 401)
-        await closedFor(client)
+        await client.gone
         t.equal(client.reader.unread.length, 0)
         t.equal(api.connections.length, nth)
       })
@@ -81,7 +71,7 @@ for (const mode of modes) {
       const connect = `CONNECT kubernetes:443 HTTP/1.1\r\nHost: kubernetes:443\r\n\r\n`
       const client = await asking(t, world, connect + smuggled)
       t.equal(shown(await client.readResponse()).status, 405)
-      await closedFor(client)
+      await client.gone
       t.equal(client.reader.unread.length, 0)
       t.equal(api.connections.length, nth)
     })
