@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { createIssuer } from '../lib/authenticate/issuer.js'
 import { createAuthenticate } from '../lib/authenticate/stage.js'
 import { facts } from '../lib/channels.js'
@@ -101,7 +102,7 @@ async function assemble(
   let authority: WatchedFile<string> | undefined
   if (issuerSettings.caFile !== undefined) {
     authority = watchFile(issuerSettings.caFile, {
-      parse: content => content.toString('utf8'),
+      parse: authorities,
       changed: pem => issuer.setCa(pem),
     })
     closers.push(() => authority?.close())
@@ -187,6 +188,15 @@ async function assemble(
     },
     close,
   }
+}
+
+/** Node takes any text for a CA, and then trusts nobody: what is no certificate must not replace one. */
+function authorities(content: Buffer): string {
+  const pem = content.toString('utf8')
+  const found = pem.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? []
+  for (const certificate of found) void new X509Certificate(certificate)
+  if (found.length === 0) throw new Error('it holds no certificate')
+  return pem
 }
 
 function modeOf({ credentialMode }: ServeSettings, cluster: Cluster): CredentialMode {

@@ -93,6 +93,8 @@ export async function startListener(
     socket.once('close', () => connections.delete(socket))
   })
   const sessions = new Set<ServerHttp2Session>()
+  /** Connections that have been told what was wrong with them. */
+  const answered = new WeakSet<Duplex>()
   const exchanges = new ConnectionExchanges()
 
   const serve = (
@@ -108,6 +110,7 @@ export async function startListener(
     } catch (error) {
       const refusal = Refusal.from(error)
       publishMalformed(id, socket, refusal)
+      if (socket !== undefined) answered.add(socket)
       refused(id, refusal)
       return
     }
@@ -169,7 +172,8 @@ export async function startListener(
   )
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     const refusal = refusalForParser(error)
-    if (!refusal || !socket.writable) {
+    // Of a head that was refused the parser may complain as well: once is enough.
+    if (!refusal || !socket.writable || answered.has(socket)) {
       socket.destroy()
       return
     }
@@ -208,6 +212,8 @@ export async function startListener(
       settings: { maxConcurrentStreams: 250, maxHeaderListSize: 2 * maxHeaderBytes },
     })
     sessions.add(session)
+    // HTTP/2 has no half-closed connections: who ends it without a GOAWAY is gone, streams and all.
+    socket.once('end', () => session.destroy())
     let open = 0
     session.on('close', () => sessions.delete(session))
     session.on('error', ignore)

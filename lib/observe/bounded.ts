@@ -5,7 +5,9 @@
 export function bounded(text: string, limit: number): string {
   const short = text.length > limit ? `${text.slice(0, limit)}…` : text
   // Only texts with a dot before an `e` can hold one, and hardly any does.
-  return short.includes('.e') ? short.replace(token, '[token]') : short
+  return mayHold.test(short) ? short.replace(token, '[token]') : short
 }
 
-const token = /\be[yw][\w-]{6,}={0,2}\.e[yw][\w-]*={0,2}(?:\.[\w-]*={0,2})?/g
+/** A path may hold its dots percent-encoded. */
+const mayHold = /(?:\.|%2e)e/i
+const token = /e[yw][\w-]{6,}={0,2}(?:\.|%2e)e[yw][\w-]*={0,2}(?:(?:\.|%2e)[\w-]*={0,2})?/gi

@@ -197,7 +197,8 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     get connection() {
       return connection.options
     },
-    dispatcher: use => connection[use === 'stream' ? 'streams' : use === 'fresh' ? use : 'requests'],
+    dispatcher: use =>
+      connection[use === 'stream' ? 'streams' : use === 'fresh' ? use : 'requests'],
     async renew(refused) {
       if (credential !== refused) return true
       if (renewing) return await renewing
@@ -299,7 +300,7 @@ function fromKubeconfig(
     config.loadFromString(text)
     config.makePathsAbsolute(dirname(path))
   } catch (error) {
-    throw new ClusterFault(`--kubeconfig ${path} is not a kubeconfig: ${said(error)}`)
+    throw new ClusterFault(`--kubeconfig ${path} is not a kubeconfig${placeOf(error)}`)
   }
   if (context !== undefined) config.setCurrentContext(context)
   const current = config.getContextObject(config.getCurrentContext())
@@ -347,11 +348,19 @@ function authority(pem: string, what: string): string {
   return pem
 }
 
+/** Where a YAML parser stumbled. Its words would quote the file, and with it a token. */
+function placeOf(error: unknown): string {
+  const mark: unknown = error instanceof Error && 'mark' in error ? error.mark : undefined
+  if (typeof mark !== 'object' || mark === null || !('line' in mark)) return ''
+  return `: look at line ${Number(mark.line) + 1}`
+}
+
 function serverUrl(server: string): URL {
   const url = URL.canParse(server) ? new URL(server) : undefined
   const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/
   if (!url || url.search !== '' || url.hash !== '' || url.username !== '') {
-    throw new ClusterFault(`the API server's address "${server}" is not a URL of scheme and host`)
+    // Not quoted: it may hold a password.
+    throw new ClusterFault("the API server's address is not a URL of scheme, host and path")
   }
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback.test(url.hostname))) {
     throw new ClusterFault(

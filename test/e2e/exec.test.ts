@@ -31,9 +31,9 @@ for (const [transport, { method, env }] of Object.entries(transports)) {
       })
       const path = '/api/v1/namespaces/default/pods/shell/exec'
       const line = await gateway.process.waitForLog(
-        one => one['path'] === path && one['method'] === method,
+        one => one['path'] === path && one['method'] === method && one['status'] === 101,
       )
-      t.match(line, { status: 101, user: 'oidc:alice', ended: 'complete' })
+      t.match(line, { user: 'oidc:alice', ended: 'complete' })
     })
 
     t.test('ends the input of the command where that of kubectl ends', async t => {
@@ -80,7 +80,8 @@ for (const [transport, { method, env }] of Object.entries(transports)) {
     })
 
     t.test('with a terminal, to a command that asks for one', async t => {
-      const said = await atTerminal(kubectl, env, 'exec -it web -- sh -c "tty; stty size"')
+      // kwok drops what a terminal has not yet shown when its command ends, with or without a gateway.
+      const said = await atTerminal(kubectl, env, 'exec -it web -- sh -c "tty; stty size; sleep 1"')
       t.match(said.replaceAll('\r', ''), /\/dev\/pts\/\d+\n\d+ \d+\n/)
     })
 

@@ -109,6 +109,10 @@ async function run(
     .filter(name => words.length === 0 || words.some(word => name.includes(word)))
     .toSorted()
     .map(name => join(here, name))
+  if (files.length === 0) {
+    say(`no file has any of these in its name: ${words.join(' ')}`)
+    return 1
+  }
   const tap = join(root, 'node_modules/tap/dist/esm/run.mjs')
   // One at a time: they share two processors with a control plane.
   const flags = ['--jobs=1', '--timeout=240']

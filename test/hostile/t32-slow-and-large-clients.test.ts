@@ -39,19 +39,24 @@ t.test('slow and large clients cost little and hinder nobody', async t => {
       ['20,000 lines', lines(20_000)],
       ['a long value', `X: ${'v'.repeat(128 * 1024)}\r\n`],
       ['a long name', `X${'x'.repeat(128 * 1024)}: v\r\n`],
-      ['4 MiB', Array.from({ length: 40_000 }, (_, n) => line(n)).join('')],
     ] as const) {
       const bytes = `GET /api HTTP/1.1\r\n${head}${fields}\r\n`
       const exchange = await rawRequest({ ...target, bytes, untilClosed: true })
       t.strictSame(answered(exchange), tooLarge, title)
       t.not(exchange.closed, 'open')
     }
-    const target431 = `GET /${'a'.repeat(256 * 1024)} HTTP/1.1\r\n${head}\r\n`
-    t.strictSame(
-      answered(await rawRequest({ ...target, bytes: target431, untilClosed: true })),
-      tooLarge,
-      'a long target',
-    )
+    for (const [title, bytes] of [
+      [
+        '4 MiB',
+        `GET /api HTTP/1.1\r\n${head}${Array.from({ length: 40_000 }, (_, n) => line(n)).join('')}\r\n`,
+      ],
+      ['a long target', `GET /${'a'.repeat(256 * 1024)} HTTP/1.1\r\n${head}\r\n`],
+    ] as const) {
+      const exchange = await rawRequest({ ...target, bytes, untilClosed: true })
+      t.not(exchange.closed, 'open', title)
+      // Who goes on writing to a connection that is closed may lose the answer to a reset.
+      if (exchange.response) t.strictSame(answered(exchange), tooLarge, title)
+    }
     t.equal(api.forwarded.length, 2, 'none of it went on')
     const most = `GET /api HTTP/1.1\r\n${head}${lines(998)}\r\n`
     t.equal(
