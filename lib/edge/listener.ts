@@ -134,7 +134,7 @@ export async function startListener(
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     serve(
       {
-        protocol: `HTTP/${request.httpVersion}`,
+        protocol: spoken(request),
         method: request.method ?? '',
         target: request.url ?? '',
         rawHeaders: request.rawHeaders,
@@ -153,7 +153,7 @@ export async function startListener(
     exchanges.whenIdle(socket, () =>
       serve(
         {
-          protocol: `HTTP/${request.httpVersion}`,
+          protocol: spoken(request),
           method: request.method ?? '',
           target: request.url ?? '',
           rawHeaders: request.rawHeaders,
@@ -173,7 +173,11 @@ export async function startListener(
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     const refusal = refusalForParser(error)
     // Of a head that was refused the parser may complain as well: once is enough.
-    if (!refusal || !socket.writable || answered.has(socket)) {
+    if (answered.has(socket)) {
+      socket.end()
+      return
+    }
+    if (!refusal || !socket.writable) {
       socket.destroy()
       return
     }
@@ -187,10 +191,11 @@ export async function startListener(
 
   const onStream = (
     stream: ServerHttp2Stream,
+    socket: TLSSocket,
     rawHeaders: readonly string[],
     bodyFollows: boolean,
   ): void => {
-    if (stream.destroyed) return
+    if (stream.destroyed || stream.aborted) return
     serve(
       {
         protocol: 'HTTP/2.0',
@@ -199,7 +204,8 @@ export async function startListener(
         rawHeaders,
         bodyFollows,
       },
-      stream.session?.socket,
+      // Not the session's own view of it, which throws once the session is over.
+      socket,
       head => new Http2Client(stream, head),
       (id, refusal) => void refuse(id, refusal, new Http2Client(stream, unreadable(undefined))),
     )
@@ -227,9 +233,10 @@ export async function startListener(
       (stream: ServerHttp2Stream, _headers: unknown, flags: number, rawHeaders: string[]) => {
         open += 1
         session.setTimeout(idleTimeoutMs)
-        stream.once('close', () => (open -= 1))
+        stream.on('error', ignore).once('close', () => (open -= 1))
         const endStream = 0x1
-        onStream(stream, rawHeaders, (flags & endStream) === 0)
+        // A turn later: of streams that are opened and reset in one breath the API server hears nothing.
+        setImmediate(() => onStream(stream, socket, rawHeaders, (flags & endStream) === 0))
       },
     )
   }
@@ -386,6 +393,10 @@ function endWith(socket: Duplex, bytes: Buffer): void {
   socket.on('error', ignore)
   socket.end(bytes, () => socket.destroy())
 }
+
+/** What a request line says of HTTP/2 is not so: that is a protocol of its own, chosen by ALPN. */
+const spoken = ({ httpVersion, httpVersionMajor }: IncomingMessage): string =>
+  httpVersionMajor === 1 ? `HTTP/${httpVersion}` : 'unknown'
 
 function pseudo(rawHeaders: readonly string[], name: string): string {
   const at = rawHeaders.indexOf(name)

@@ -36,6 +36,13 @@ const claims: ReadonlyArray<readonly [lines: HeaderLines, kept: boolean]> = [
     ],
     false,
   ],
+  [
+    [
+      ['audit-id', '11111111-1111-4111-8111-111111111111'],
+      ['Audit-ID', mine],
+    ],
+    false,
+  ],
   [[['Audit_ID', mine]], false],
   [[['Audit%2dID', mine]], false],
 ]
