@@ -49,7 +49,13 @@ export async function askOver(
   const response = await client.response(1)
   clearTimeout(timer)
   client.destroy()
-  return response
+  // RFC 9113, 8.1.1: an end before the announced length is malformed, not an end.
+  const length = response.headers.find(([name]) => name === 'content-length')?.[1]
+  const short =
+    method !== 'HEAD' && response.status !== 304 && length !== undefined
+      ? response.body.length !== Number(length)
+      : false
+  return { ...response, complete: response.complete && !short }
 }
 
 /** The last request that was forwarded: its whole header list, what differs each time taken out. */
