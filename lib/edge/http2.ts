@@ -33,7 +33,9 @@ export class Http2Client implements EdgeClient {
   }
 
   start(status: number, headers: HeaderList): void {
-    const fields: OutgoingHttpHeaders = { ':status': status }
+    // Without a prototype: `constructor` is a field name like any other.
+    const fields: OutgoingHttpHeaders = Object.create(null)
+    fields[':status'] = status
     for (const [name, value] of headers) {
       const lower = name.toLowerCase()
       const before = fields[lower]

@@ -226,7 +226,10 @@ export async function startListener(
     session.on('frameError', ignore)
     // A stream may be silent as long as it likes; a connection without one may not.
     session.setTimeout(headTimeoutMs, () => {
-      if (open === 0) session.close()
+      if (open > 0) return
+      session.close()
+      // A header block without an end is a stream that never came; nothing else is open.
+      setImmediate(() => session.destroy())
     })
     session.on(
       'stream',

@@ -23,6 +23,8 @@ export class RequestBody extends Readable {
     source.on('data', this.#take).once('end', this.#end).once('close', this.#broken)
     source.on('error', this.#broken)
     source.pause()
+    // An empty body may be over before anybody asks for it.
+    if (source.readableEnded) this.push(null)
   }
 
   override _read(): void {

@@ -156,6 +156,10 @@ class Relay implements Dispatcher.DispatchHandler {
     if (status < 200 || this.#state !== 'waiting') return
     clearTimeout(this.#timer)
     const fields = rawFields(controller)
+    if (codings(fields) > 0) {
+      this.#fail(new Refusal('upstream_malformed', 'a transfer coding other than chunked'))
+      return
+    }
     if (isOwnCredentialRefused(this.#granted, status, fields)) {
       this.#state = 'settled'
       controller.abort(new Error('the credential of the gateway was refused'))
@@ -294,3 +298,12 @@ const malformedAnswers: ReadonlySet<string> = new Set([
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
   'UND_ERR_RES_EXCEEDED_MAX_SIZE',
 ])
+
+/** How many transfer codings there are beyond one `chunked`, which undici has taken off. */
+function codings(fields: HeaderList): number {
+  const named = fields
+    .filter(([name]) => name.length === 17 && name.toLowerCase() === 'transfer-encoding')
+    .flatMap(([, value]) => value.toLowerCase().split(','))
+    .map(coding => coding.trim())
+  return named.length === 1 && named[0] === 'chunked' ? 0 : named.length
+}
