@@ -52,7 +52,7 @@ export interface ProcessOptions {
 }
 
 /** The words after `node` that run the program: for tests that start it in a way of their own. */
-export async function programLine({
+async function programLine({
   from = 'sources',
   nodeArgs = [],
 }: ProcessOptions = {}): Promise<readonly string[]> {
