@@ -52,10 +52,9 @@ export interface ProcessOptions {
 }
 
 /** The words after `node` that run the program: for tests that start it in a way of their own. */
-async function programLine({
-  from = 'sources',
-  nodeArgs = [],
-}: ProcessOptions = {}): Promise<readonly string[]> {
+async function programLine({ from = 'sources', nodeArgs = [] }: ProcessOptions = {}): Promise<
+  readonly string[]
+> {
   return [...nodeArgs, from === 'dist' ? join(root, 'dist/cmd/main.js') : await compiledProgram()]
 }
 
