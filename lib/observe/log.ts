@@ -43,18 +43,30 @@ export function createLog(options: LogOptions): Log {
     destination.write(`{"level":"${level}","time":"${time()}","msg":"request",${fields}\n`)
     soon()
   }
+  // While one write is under way a flush does nothing, and what came meanwhile would lie there until
+  // the next line: it is repeated once the write is over.
+  let repeat = false
+  const flush = (): void => {
+    repeat = true
+    stderr?.flush()
+  }
+  stderr?.on('drain', () => {
+    if (!repeat) return
+    repeat = false
+    stderr.flush()
+  })
   // Lines that come close together go out together: a write each would cost as much as the line.
   let timer: NodeJS.Timeout | undefined
   const soon = (): void => {
     timer ??= setTimeout(() => {
       timer = undefined
-      stderr?.flush()
+      flush()
     }, gatherMs).unref()
   }
   const subscriptions = [
     facts.notice.subscribe(notice => {
       writeNotice(log, notice)
-      stderr?.flush()
+      flush()
     }),
     facts.exchange.subscribe(exchange => {
       const level = levelOf(exchange.refusal)

@@ -271,6 +271,39 @@ t.test('every line is on standard error when the process exits, however it ends'
   }
 })
 
+t.test('a line that comes while another is being written does not wait for a third', async t => {
+  const child = spawn(
+    process.execPath,
+    ['--import=tsx', '--input-type=module', '--eval', twoLines],
+    { stdio: ['ignore', 'ignore', 'pipe'], cwd: new URL('../..', import.meta.url).pathname },
+  )
+  const closed = new Promise(resolve => child.once('close', resolve))
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await closed
+  })
+  let text = ''
+  await new Promise<void>(resolve => {
+    child.once('close', () => resolve())
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+      if (text.includes('second')) resolve()
+    })
+  })
+  t.same(
+    text.split('\n').map(line => (line === '' ? line : (JSON.parse(line) as { msg: string }).msg)),
+    ['first', 'second', ''],
+  )
+})
+
+const twoLines = `
+  import { facts } from './lib/channels.js'
+  import { createLog } from './lib/observe/log.js'
+  createLog({ level: 'info' })
+  facts.notice.publish({ level: 'info', msg: 'first' })
+  facts.notice.publish({ level: 'info', msg: 'second' })
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), 10_000)`
+
 function oneOfEach(): void {
   facts.exchange.publish(exchange({ context: context('GET', '/') }))
   facts.malformed.publish({ id: 'x', address: '::1', refusal: new Refusal('request_target') })
