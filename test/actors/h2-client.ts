@@ -23,7 +23,7 @@ export interface H2Request extends Pick<Target, 'port' | 'host' | 'ca'> {
   readonly body?: string | Uint8Array
   /** Reuses a session, which stays open. */
   readonly session?: ClientHttp2Session
-  /** @default 5_000 ms */
+  /** @default 30_000 ms */
   readonly timeoutMs?: number
 }
 
@@ -70,7 +70,7 @@ export async function h2Request(request: H2Request): Promise<H2Answer> {
     complete = status > 0 && stream.rstCode === 0
   })
   stream.on('error', () => undefined)
-  const timer = setTimeout(() => stream.close(), request.timeoutMs ?? 5_000)
+  const timer = setTimeout(() => stream.close(), request.timeoutMs ?? 30_000)
   if (body !== undefined) stream.end(body)
   await new Promise<void>(resolve => {
     stream.once('close', resolve)

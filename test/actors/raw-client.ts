@@ -169,7 +169,7 @@ export interface RawRequest extends Target {
   readonly thenEnd?: boolean
   /** The methods of pipelined requests, where an answer's framing depends on them. @default the first word */
   readonly methods?: readonly string[]
-  /** Resolves with what there is by then. @default 5_000 ms */
+  /** Resolves with what there is by then. @default 30_000 ms */
   readonly timeoutMs?: number
 }
 
@@ -201,7 +201,7 @@ export async function rawRequest(request: RawRequest): Promise<RawExchange> {
   const timer = setTimeout(() => {
     limit.reached = true
     connection.destroy()
-  }, request.timeoutMs ?? 5_000)
+  }, request.timeoutMs ?? 30_000)
   const writing = write(connection, pieces, request.thenEnd ?? false)
   const responses: RawResponse[] = []
   let closed: Closed = 'open'

@@ -50,9 +50,9 @@ t.test('an issuer that is down at start, comes, and goes again', async t => {
   t.equal((await world.gateway.admin('/readyz')).status, 200, 'still ready')
   // Not one after the other: none of them is to wait for the issuer.
   const answers = await Promise.all(
-    Array.from({ length: 200 }, async (_, n) => {
+    Array.from({ length: 60 }, async (_, n) => {
       const token = n % 2 === 0 ? known : issuer.sign({ sub: `user-${String(n)}` })
-      return (await world.ask({ token, timeoutMs: 20_000 })).response?.status
+      return (await world.ask({ token, timeoutMs: 60_000 })).response?.status
     }),
   )
   t.strictSame(
@@ -61,6 +61,6 @@ t.test('an issuer that is down at start, comes, and goes again', async t => {
     'known keys go on working, known tokens and new',
   )
   t.strictSame(wholeHead(await world.api.request(0)), asUser(world, `${issuer.url}#alice`))
-  t.equal(world.api.forwarded.length, 201)
+  t.equal(world.api.forwarded.length, 61)
   t.equal(await world.gateway.metric(`gateway_issuer_ready{issuer="${issuer.url}"}`), 1)
 })
