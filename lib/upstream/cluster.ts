@@ -3,12 +3,14 @@ import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { KubeConfig, type Cluster as KubeCluster } from '@kubernetes/client-node'
-import { Pool, type Dispatcher } from 'undici'
+import { Pool } from 'undici'
 import { facts } from '../channels.js'
 import { Secret } from '../secret.js'
 import { credentialOf, serviceAccount, type CredentialSource, type Proof } from './credential.js'
+import type { GrantedDispatcher } from './granted-dispatcher.js'
 import type { GatewayCredential } from './headers.js'
 import { noticingConnector } from './reset.js'
+import type { ReviewDispatcher } from './review.js'
 
 export interface ClusterOptions {
   /** Path of a kubeconfig; without it, the cluster that this process runs in. */
@@ -32,11 +34,13 @@ export interface Cluster {
   readonly basePath: string
   /**
    * Connections for ordinary requests, or for long-running ones, which keep theirs to themselves; `fresh`
-   * are those of requests that found theirs dead.
+   * are those of requests that found theirs dead. Those for the caller's credential never show ours.
    */
-  dispatcher(use: 'request' | 'stream' | 'fresh'): Dispatcher
+  dispatcher(use: 'request' | 'stream' | 'fresh', whose: Whose): GrantedDispatcher
   /** With what to open a connection of one's own, for an upgrade. */
-  readonly connection: ConnectionOptions
+  connection(whose: Whose): ConnectionOptions
+  /** Connections for the questions of the gateway itself. */
+  reviewer(whose: Whose): ReviewDispatcher
   /** The gateway's own credential; `undefined` when it is not to be used. */
   readonly credential: GatewayCredential | undefined
   /**
@@ -48,6 +52,9 @@ export interface Cluster {
   refresh(): Promise<void>
   close(): Promise<void>
 }
+
+/** Whose credential a connection is for: our client certificate is a credential too. */
+export type Whose = 'caller' | 'gateway'
 
 /** A cluster that cannot be used as configured; the message says what to change. */
 export class ClusterFault extends Error {
@@ -84,8 +91,14 @@ export interface ConnectionOptions {
 }
 
 interface Connection {
-  readonly options: ConnectionOptions
   readonly fingerprint: string
+  readonly gateway: Pools
+  /** The same where our credential is none of the connection. */
+  readonly caller: Pools
+}
+
+interface Pools {
+  readonly options: ConnectionOptions
   readonly requests: Pool
   readonly streams: Pool
   /** Each of its connections carries one request. */
@@ -165,7 +178,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   }
 
   const retire = (old: Connection): void => {
-    for (const pool of [old.requests, old.streams, old.fresh]) {
+    for (const pool of poolsOf(old)) {
       retired.add(pool)
       void pool
         .close()
@@ -194,11 +207,10 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     get credential() {
       return credential
     },
-    get connection() {
-      return connection.options
-    },
-    dispatcher: use =>
-      connection[use === 'stream' ? 'streams' : use === 'fresh' ? use : 'requests'],
+    connection: whose => connection[whose].options,
+    dispatcher: (use, whose) =>
+      connection[whose][use === 'stream' ? 'streams' : use === 'fresh' ? use : 'requests'],
+    reviewer: whose => connection[whose].requests,
     async renew(refused) {
       if (credential !== refused) return true
       if (renewing) return await renewing
@@ -209,12 +221,14 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     refresh: () => refresh(),
     async close() {
       clearInterval(timer)
-      const { requests, streams, fresh } = connection
-      const pools = [requests, streams, fresh, ...retired]
-      await Promise.all(pools.map(pool => pool.destroy()))
+      const pools = new Set([...poolsOf(connection), ...retired])
+      await Promise.all([...pools].map(pool => pool.destroy()))
     },
   }
 }
+
+const poolsOf = ({ gateway, caller }: Connection): ReadonlySet<Pool> =>
+  new Set([gateway, caller].flatMap(({ requests, streams, fresh }) => [requests, streams, fresh]))
 
 const basePath = (url: URL): string => url.pathname.replace(/\/+$/, '')
 
@@ -228,6 +242,15 @@ const spokenAs = (proof: Proof): GatewayCredential =>
 
 /** @throws when the certificates cannot be used, such as a pair in the middle of its rotation */
 function connect(target: Target, proof: Proof | undefined): Connection {
+  const gateway = pools(target, proof)
+  return {
+    fingerprint: fingerprint(target, proof),
+    gateway,
+    caller: proof?.cert === undefined ? gateway : pools(target, undefined),
+  }
+}
+
+function pools(target: Target, proof: Proof | undefined): Pools {
   const { url } = target
   const trust = {
     rejectUnauthorized: target.verify,
@@ -247,7 +270,6 @@ function connect(target: Target, proof: Proof | undefined): Connection {
       connect: noticingConnector({ timeout: 10_000, ...trust }),
     })
   return {
-    fingerprint: fingerprint(target, proof),
     requests: open(),
     streams: open(),
     fresh: open(),

@@ -4,6 +4,8 @@ import type { Client, HeaderList, Outcome } from '../exchange.js'
 import type { Granted, Stages } from '../gateway.js'
 import { Refusal } from '../refusal.js'
 import { answerHeaders } from './answer.js'
+import type { Whose } from './cluster.js'
+import type { GrantedDispatcher } from './granted-dispatcher.js'
 import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
 import { isOwnCredentialRefused } from './refused-credential.js'
 import { isReset } from './reset.js'
@@ -13,7 +15,7 @@ import { onceSent, type SentOn } from './sent-on.js'
 export interface Upstream {
   readonly basePath: string
   readonly credential: GatewayCredential | undefined
-  dispatcher(use: 'request' | 'stream' | 'fresh'): Dispatcher
+  dispatcher(use: 'request' | 'stream' | 'fresh', whose: Whose): GrantedDispatcher
   renew(refused: GatewayCredential | undefined): Promise<boolean>
 }
 
@@ -77,20 +79,19 @@ function attempt(
   { until, fresh }: Attempt,
 ): Promise<Attempted> {
   const { context, grant } = granted
-  const list = upstreamHeaders(context, grant, credential)
-  assertGranted(list, grant)
+  const headers = assertGranted(upstreamHeaders(context, grant, credential), grant, credential)
   const { method, target } = context.head
   const { longRunning } = context.info
   return new Promise((resolve, reject) => {
     client.invite()
     const exchange = new Relay(granted, client, until, resolve, reject)
     const use = longRunning === undefined ? 'request' : 'stream'
-    upstream.dispatcher(fresh ? 'fresh' : use).dispatch(
+    upstream.dispatcher(fresh ? 'fresh' : use, grant.credential.whose).dispatch(
       {
         // The only things that say where this goes are the pool's origin and a path behind it.
         path: upstream.basePath + target,
         method: method,
-        headers: list,
+        headers,
         body: client.body ?? null,
         // Never replayed by the pool: whether to try again is decided above.
         idempotent: false,

@@ -54,33 +54,82 @@ export function upstreamHeaders(
 const authorization = (credential: GatewayCredential): readonly string[] =>
   credential.authorization === undefined ? [] : ['Authorization', credential.authorization.reveal()]
 
+declare const asserted: unique symbol
+
+/** A header list that may be sent: `assertGranted` alone makes one, and connections take nothing else. */
+export type AssertedHeaders = string[] & { readonly [asserted]: true }
+
 /**
- * The last line: throws `invariant` unless the list about to be sent is what the grant allows. It reads
- * the list from scratch, so that a fault above cannot excuse itself.
+ * The last line: throws `invariant` unless the list about to be sent is what the grant allows, with the
+ * credential it names and no other. It reads the list from scratch, so that a fault above cannot excuse
+ * itself.
  */
-export function assertGranted(list: readonly string[], grant: Grant): void {
-  let users = 0
-  let blank = false
-  let impersonating = 0
+export function assertGranted(
+  list: string[],
+  grant: Grant,
+  own: GatewayCredential | undefined,
+): AssertedHeaders {
+  const { credential } = grant
+  const isOurs = credential.whose === 'gateway'
+  const authorization = isOurs
+    ? own?.authorization?.reveal()
+    : `Bearer ${credential.token.reveal()}`
+  const expected = isOurs || credential.impersonate ? namesOf(grant.as) : nobody
   let authorizations = 0
+  let users = 0
+  let groups = 0
+  let uids = 0
+  let extras = 0
+  let wrong = isOurs && own === undefined
   for (let at = 0; at < list.length; at += 2) {
     const name = list[at]!.toLowerCase()
-    if (name === 'authorization') authorizations += 1
-    if (!name.startsWith('impersonate-')) continue
-    impersonating += 1
-    if (name !== 'impersonate-user') continue
-    users += 1
-    // Go takes the first of several: a blank one would hide the name after it.
-    blank ||= list[at + 1]!.trim() === ''
+    const value = list[at + 1]
+    if (name === 'authorization') {
+      authorizations += 1
+      wrong ||= value !== authorization
+    } else if (name.startsWith('impersonate')) {
+      if (name === 'impersonate-user') {
+        users += 1
+        // Go takes the first of several: a blank one would hide the name after it.
+        wrong ||= value !== expected.user || value.trim() === ''
+      } else if (name === 'impersonate-group') groups += 1
+      else if (name === 'impersonate-uid') uids += 1
+      else if (name.startsWith('impersonate-extra-')) extras += 1
+      else wrong = true
+    }
   }
-  const { credential } = grant
-  const right =
-    credential.whose === 'gateway' || credential.impersonate
-      ? users === 1 && !blank
-      : impersonating === 0
-  if (!right || authorizations > 1 || (credential.whose === 'caller' && authorizations !== 1)) {
-    throw new Refusal('invariant', 'the header list is not what was granted')
+  wrong ||= authorizations !== (authorization === undefined ? 0 : 1)
+  wrong ||= users !== (expected === nobody ? 0 : 1) || groups !== expected.groups
+  wrong ||= uids !== expected.uids || extras !== expected.extras
+  if (wrong) throw new Refusal('invariant', 'the header list is not what was granted')
+  // It has just been looked at: this is what the type says.
+  return list as AssertedHeaders
+}
+
+/** What a header list says of an identity: the name as it is spelled there, and how many lines of the rest. */
+interface Names {
+  readonly user: string
+  readonly groups: number
+  readonly uids: number
+  readonly extras: number
+}
+
+const nobody: Names = { user: '', groups: 0, uids: 0, extras: 0 }
+const counted = new WeakMap<Identity, Names>()
+
+function namesOf(identity: Identity): Names {
+  let names = counted.get(identity)
+  if (names === undefined) {
+    const { username, uid, groups, extra } = identity
+    names = {
+      user: utf8(username),
+      groups: groups.length,
+      uids: uid === undefined ? 0 : 1,
+      extras: Object.values(extra).reduce((sum, values) => sum + values.length, 0),
+    }
+    counted.set(identity, names)
   }
+  return names
 }
 
 function keepEndToEnd(list: string[], headers: HeaderList, http2: boolean): void {

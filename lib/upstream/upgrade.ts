@@ -1,5 +1,4 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http'
-import { request as httpsRequest, type RequestOptions } from 'node:https'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { facts } from '../channels.js'
@@ -7,7 +6,8 @@ import type { Client, HeaderList, Outcome } from '../exchange.js'
 import type { Granted, Stages } from '../gateway.js'
 import { Refusal } from '../refusal.js'
 import { answerHeaders } from './answer.js'
-import type { ConnectionOptions } from './cluster.js'
+import type { ConnectionOptions, Whose } from './cluster.js'
+import { openGranted } from './granted-connection.js'
 import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
 import { isOwnCredentialRefused } from './refused-credential.js'
 import { tunnel, type Side } from './tunnel.js'
@@ -15,7 +15,7 @@ import { tunnel, type Side } from './tunnel.js'
 /** What an upgrade needs to know of the cluster; `cluster.ts` has it. */
 export interface UpgradeUpstream {
   readonly basePath: string
-  readonly connection: ConnectionOptions
+  connection(whose: Whose): ConnectionOptions
   readonly credential: GatewayCredential | undefined
   renew(refused: GatewayCredential | undefined): Promise<boolean>
 }
@@ -81,25 +81,17 @@ function ask(
   { connectTimeoutMs = 10_000, headTimeoutMs = 65_000 }: UpgradeOptions,
 ): Promise<Switched | Declined> {
   const { head, info } = granted.context
-  const list = upstreamHeaders(granted.context, granted.grant, credential)
-  assertGranted(list, granted.grant)
-  const { host, ...connection } = upstream.connection
+  const { grant } = granted
+  const headers = assertGranted(
+    upstreamHeaders(granted.context, grant, credential),
+    grant,
+    credential,
+  )
+  const connection = upstream.connection(grant.credential.whose)
   const isPlain = connection.protocol === 'http:'
-  const send = isPlain ? httpRequest : httpsRequest
   return new Promise((resolve, reject) => {
-    // Node takes a raw list here, which its types leave out (`http.ClientRequest`, `headers`).
-    const options: RequestOptions & { readonly allowHalfOpen: true; readonly headers: unknown } = {
-      ...connection,
-      // A connection of its own: it will not come back.
-      agent: false,
-      allowHalfOpen: true,
-      method: head.method,
-      path: upstream.basePath + head.target,
-      headers: ['Host', host, ...withoutBody(head.method, list)],
-      maxHeaderSize: 256 * 1024,
-      setHost: false,
-    }
-    const request = send(options)
+    const path = upstream.basePath + head.target
+    const request = openGranted(connection, { method: head.method, path, headers })
     request.setNoDelay(true)
     // The only clock that runs from here on: it finds out that the other end is no more.
     request.setSocketKeepAlive(true, 30_000)
@@ -161,12 +153,6 @@ function ask(
     })
     request.end()
   })
-}
-
-/** Says that there is no body where Node would otherwise announce one, in front of the new protocol. */
-function withoutBody(method: string, list: readonly string[]): readonly string[] {
-  const says = list.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'content-length')
-  return method === 'GET' || says ? list : [...list, 'Content-Length', '0']
 }
 
 async function switched(

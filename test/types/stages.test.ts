@@ -6,6 +6,8 @@ import type { Identity } from '../../lib/identity.js'
 import { Refusal } from '../../lib/refusal.js'
 import type { Secret } from '../../lib/secret.js'
 import type { Proof } from '../../lib/upstream/credential.js'
+import type { Cluster } from '../../lib/upstream/cluster.js'
+import { openGranted } from '../../lib/upstream/granted-connection.js'
 import { upstreamHeaders, type GatewayCredential } from '../../lib/upstream/headers.js'
 
 /*
@@ -23,6 +25,9 @@ declare const grant: Grant
 declare const token: Secret
 declare const proof: Proof
 declare const own: GatewayCredential
+declare const cluster: Cluster
+declare const handler: Parameters<ReturnType<Cluster['dispatcher']>['dispatch']>[1]
+declare const signal: AbortSignal
 
 export function leavingAStageOut(): void {
   // @ts-expect-error nobody knows who this is
@@ -60,6 +65,32 @@ export function usingTheGatewaysCredentialWithoutAName(): void {
   // @ts-expect-error a proof in the clear is not what headers take
   void upstreamHeaders(received, grant, proof)
   void silent
+}
+
+export function goingRoundTheLastLine(): void {
+  const headers = upstreamHeaders(received, grant, own)
+  const pool = cluster.dispatcher('request', 'gateway')
+  const sent = { path: '/', method: 'GET' } as const
+  // @ts-expect-error a list that nobody looked at is not sent
+  pool.dispatch({ ...sent, headers }, handler)
+  // @ts-expect-error nor is none
+  pool.dispatch(sent, handler)
+  // @ts-expect-error nor by another of the pool's methods
+  void pool.request({ ...sent, headers })
+  // @ts-expect-error nor on a connection of its own
+  openGranted(cluster.connection('gateway'), { ...sent, headers })
+  const asked = {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json' },
+    body: '',
+    signal,
+  } as const
+  // @ts-expect-error what is asked for ourselves is a review, and nothing else
+  void cluster.reviewer('gateway').request({ ...asked, path: '/api/v1/secrets' })
+  const path = '/apis/authentication.k8s.io/v1/tokenreviews'
+  // @ts-expect-error and nobody is impersonated in it
+  const headersOf: (typeof asked)['headers'] = { ...asked.headers, 'Impersonate-User': 'a' }
+  void [path, headersOf]
 }
 
 export function changingWhatIsKnown(): void {

@@ -2,12 +2,14 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
+import type { Dispatcher } from 'undici'
 import { facts, type Notice } from '../../lib/channels.js'
 import {
   ClusterFault,
   openCluster,
   type Cluster,
   type ClusterOptions,
+  type Whose,
 } from '../../lib/upstream/cluster.js'
 import { startApiServer, type ApiServer, type ApiServerOptions } from '../actors/api-server.js'
 import { createAuthority } from '../actors/certificates.js'
@@ -56,10 +58,19 @@ async function opened(
 /** What the gateway would write into `Authorization`. */
 const own = ({ credential }: Cluster): string | undefined => credential?.authorization?.reveal()
 
-async function get(cluster: Cluster, use: 'request' | 'stream' = 'request'): Promise<number> {
-  const { statusCode, body } = await cluster
-    .dispatcher(use)
-    .request({ path: `${cluster.basePath}/api`, method: 'GET' })
+/** The pool itself, which its type hides from the product. */
+const poolOf = (cluster: Cluster, use: 'request' | 'stream', whose: Whose): Dispatcher =>
+  cluster.dispatcher(use, whose) as unknown as Dispatcher
+
+async function get(
+  cluster: Cluster,
+  use: 'request' | 'stream' = 'request',
+  whose: Whose = 'gateway',
+): Promise<number> {
+  const { statusCode, body } = await poolOf(cluster, use, whose).request({
+    path: `${cluster.basePath}/api`,
+    method: 'GET',
+  })
   await body.dump()
   return statusCode
 }
@@ -134,11 +145,11 @@ t.test('the CA may be a file beside the kubeconfig, and is live when it changes'
   await cluster.refresh()
   t.equal(await get(cluster), 200)
   const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
-  const pool = cluster.dispatcher('request')
+  const pool = cluster.dispatcher('request', 'gateway')
   for (const half of ['', api.ca.slice(0, 200), api.ca + broken]) {
     writeFileSync(join(folder, 'ca.crt'), half)
     await cluster.refresh()
-    t.equal(cluster.dispatcher('request'), pool, 'a broken one keeps the last good')
+    t.equal(cluster.dispatcher('request', 'gateway'), pool, 'a broken one keeps the last good')
   }
   t.equal(await get(cluster), 200)
 })
@@ -276,7 +287,7 @@ t.test('a token that rotates is another credential; a broken one keeps the last 
   })
   t.teardown(() => cluster.close())
   const { credential } = cluster
-  const pool = cluster.dispatcher('request')
+  const pool = cluster.dispatcher('request', 'gateway')
   await cluster.refresh()
   t.equal(cluster.credential, credential, 'the same as long as nothing changes')
   t.strictSame(reloads, [])
@@ -284,7 +295,7 @@ t.test('a token that rotates is another credential; a broken one keeps the last 
   await cluster.refresh()
   t.not(cluster.credential, credential)
   t.equal(own(cluster), 'Bearer two')
-  t.equal(cluster.dispatcher('request'), pool, 'connections go on')
+  t.equal(cluster.dispatcher('request', 'gateway'), pool, 'connections go on')
   writeFileSync(user.tokenFile, '')
   await cluster.refresh()
   await cluster.refresh()
@@ -345,7 +356,10 @@ t.test('a request under way survives the change, and close ends it', async t => 
   const at = (api: ApiServer): string =>
     kubeconfig({ server: api.url, ca: api.ca, user: { token: 'a' } })
   const { cluster, rewrite } = await opened(t, at(first))
-  const { body } = await cluster.dispatcher('stream').request({ path: '/', method: 'GET' })
+  const { body } = await poolOf(cluster, 'stream', 'gateway').request({
+    path: '/',
+    method: 'GET',
+  })
   await rewrite(at(second))
   t.equal(first.connections[0]?.closed, 'open')
   const text = body.text()
@@ -383,6 +397,38 @@ t.test('a client certificate is presented, and a new one on new connections', as
     t.equal(await get(cluster), 200, 'a pair that does not belong together moves nothing')
   }
   t.strictSame(presented(), ['gateway-1', 'gateway-2'])
+})
+
+t.test(
+  "a client certificate of ours stays off connections for the caller's credential",
+  async t => {
+    const api = await server(t, { requestClientCert: true })
+    const { cert, key } = await authority.issue({ client: { commonName: 'gateway' } })
+    const data = (pem: string): string => Buffer.from(pem).toString('base64')
+    const user = { 'client-certificate-data': data(cert), 'client-key-data': data(key) }
+    const { cluster } = await opened(t, kubeconfig({ server: api.url, ca: api.ca, user }))
+    await get(cluster, 'request', 'caller')
+    await get(cluster, 'stream', 'caller')
+    t.strictSame(
+      api.connections.map(({ certificate }) => certificate),
+      [undefined, undefined],
+    )
+    t.hasOwnProps(cluster.connection('gateway'), ['cert', 'key'])
+    t.notHas(cluster.connection('caller'), { cert })
+    t.notHas(cluster.connection('caller'), { key })
+    await get(cluster)
+    t.equal(api.connections.at(-1)?.certificate?.commonName, 'gateway')
+  },
+)
+
+t.test('where our credential is a token, all share their connections', async t => {
+  const api = await server(t)
+  const { cluster } = await opened(
+    t,
+    kubeconfig({ server: api.url, ca: api.ca, user: { token: 'abc' } }),
+  )
+  t.equal(cluster.dispatcher('request', 'caller'), cluster.dispatcher('request', 'gateway'))
+  t.equal(cluster.connection('caller'), cluster.connection('gateway'))
 })
 
 t.test(

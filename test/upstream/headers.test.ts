@@ -24,8 +24,7 @@ function sent(
   protocol: Protocol = 'HTTP/1.1',
 ): HeaderList {
   const list = upstreamHeaders(context({ headers, protocol }), grant, credential)
-  assertGranted(list, grant)
-  return pairs(list)
+  return pairs(assertGranted(list, grant, credential))
 }
 
 const pairs = (list: readonly string[]): HeaderList =>
@@ -275,9 +274,9 @@ t.test('names seen before do not use up the judgement of names to come', async t
   t.strictSame(sent(tried, byCaller), [...many, ...ours, ...callers])
 })
 
-const invariant = (list: readonly string[], grant: Grant): string => {
+const invariant = (list: readonly string[], grant: Grant, own = token): string => {
   try {
-    assertGranted(list, grant)
+    assertGranted([...list], grant, own)
     return 'passes'
   } catch (error) {
     return error instanceof Refusal ? `${error.code} ${error.status}` : String(error)
@@ -286,37 +285,58 @@ const invariant = (list: readonly string[], grant: Grant): string => {
 
 t.test("a grant of the gateway's credential without one is an internal fault", async t => {
   t.throws(() => upstreamHeaders(context(), byGateway, undefined), { code: 'invariant' })
+  const named = asAlice.flat()
+  t.throws(() => assertGranted(named, byGateway, undefined), { code: 'invariant' })
+  t.equal(assertGranted(named, byGateway, certificate), named)
 })
 
 t.test('the last line holds whatever the list above it got wrong', async t => {
   const user = ['Impersonate-User', 'alice']
-  const group = ['Impersonate-Group', 'dev']
-  const auth = ['Authorization', 'Bearer x']
+  const groups = ['Impersonate-Group', 'dev', 'Impersonate-Group', 'ops']
+  const as = [...user, ...groups]
+  const auth = ['Authorization', 'Bearer own.token']
+  const theirs = ['Authorization', 'Bearer caller.s.token']
   const impersonating = byCallerAs(byCaller.as)
   const cases: ReadonlyArray<readonly [string, Grant, readonly string[], 'passes' | 'refused']> = [
-    ['gateway, named', byGateway, [...auth, ...user, ...group], 'passes'],
-    ['gateway, by certificate', byGateway, user, 'passes'],
+    ['gateway, named', byGateway, [...auth, ...as], 'passes'],
     ['gateway, nobody', byGateway, auth, 'refused'],
-    ['gateway, groups alone', byGateway, [...auth, ...group], 'refused'],
-    ['gateway, empty name', byGateway, [...auth, 'Impersonate-User', ''], 'refused'],
-    ['gateway, blank name', byGateway, [...auth, 'Impersonate-User', ' \t'], 'refused'],
-    ['gateway, two names', byGateway, [...auth, ...user, ...user], 'refused'],
-    ['gateway, in another case', byGateway, [...auth, ...user, 'impersonate-user', 'x'], 'refused'],
+    ['gateway, groups alone', byGateway, [...auth, ...groups], 'refused'],
+    ['gateway, empty name', byGateway, [...auth, 'Impersonate-User', '', ...groups], 'refused'],
+    ['gateway, blank name', byGateway, [...auth, 'Impersonate-User', ' \t', ...groups], 'refused'],
+    ['gateway, another', byGateway, [...auth, 'Impersonate-User', 'bob', ...groups], 'refused'],
+    ['gateway, two names', byGateway, [...auth, ...user, ...as], 'refused'],
+    ['gateway, in another case', byGateway, [...auth, ...as, 'impersonate-user', 'x'], 'refused'],
     // Go reads the first one alone, and finds nobody in it.
-    ['gateway, a blank one first', byGateway, ['Impersonate-User', '', ...user], 'refused'],
-    ['gateway, a blank one last', byGateway, [...user, 'Impersonate-User', ''], 'refused'],
-    ['gateway, two credentials', byGateway, [...auth, ...auth, ...user], 'refused'],
-    ['caller', byCaller, auth, 'passes'],
+    ['gateway, a blank one first', byGateway, [...auth, 'Impersonate-User', '', ...as], 'refused'],
+    ['gateway, a blank one last', byGateway, [...auth, ...as, 'Impersonate-User', ''], 'refused'],
+    ['gateway, a group too few', byGateway, [...auth, ...as.slice(0, -2)], 'refused'],
+    ['gateway, a group too many', byGateway, [...auth, ...as, ...groups], 'refused'],
+    ['gateway, a uid', byGateway, [...auth, ...as, 'Impersonate-Uid', '0'], 'refused'],
+    ['gateway, an extra', byGateway, [...auth, ...as, 'Impersonate-Extra-A', 'b'], 'refused'],
+    ['gateway, another spelling', byGateway, [...auth, ...as, 'Impersonate_User', 'x'], 'refused'],
+    ['gateway, no credential', byGateway, as, 'refused'],
+    ['gateway, two credentials', byGateway, [...auth, ...auth, ...as], 'refused'],
+    ["gateway, with the caller's", byGateway, [...theirs, ...as], 'refused'],
+    ["gateway, with the caller's too", byGateway, [...auth, ...theirs, ...as], 'refused'],
+    ['caller', byCaller, theirs, 'passes'],
     ['caller, no credential', byCaller, [], 'refused'],
-    ['caller, two credentials', byCaller, [...auth, 'authorization', 'y'], 'refused'],
-    ['caller, impersonating unasked', byCaller, [...auth, ...user], 'refused'],
-    ['caller, a stray group', byCaller, [...auth, ...group], 'refused'],
-    ['caller, an empty stray', byCaller, [...auth, 'IMPERSONATE-UID', ''], 'refused'],
-    ['impersonating caller', impersonating, [...auth, ...user], 'passes'],
-    ['impersonating caller, nobody', impersonating, auth, 'refused'],
-    ['impersonating caller, no credential', impersonating, user, 'refused'],
+    ['caller, with ours', byCaller, auth, 'refused'],
+    ['caller, two credentials', byCaller, [...theirs, 'authorization', 'y'], 'refused'],
+    ['caller, impersonating unasked', byCaller, [...theirs, ...user], 'refused'],
+    ['caller, a stray group', byCaller, [...theirs, 'Impersonate-Group', 'dev'], 'refused'],
+    ['caller, an empty stray', byCaller, [...theirs, 'IMPERSONATE-UID', ''], 'refused'],
+    ['impersonating caller', impersonating, [...theirs, ...as], 'passes'],
+    ['impersonating caller, nobody', impersonating, theirs, 'refused'],
+    ['impersonating caller, no credential', impersonating, as, 'refused'],
+    ['impersonating caller, with ours', impersonating, [...auth, ...as], 'refused'],
   ]
   for (const [title, grant, list, expected] of cases) {
     t.equal(invariant(list, grant), expected === 'passes' ? 'passes' : 'invariant 500', title)
   }
+  t.equal(invariant(as, byGateway, certificate), 'passes', 'gateway, by certificate')
+  t.equal(
+    invariant([...auth, ...as], byGateway, certificate),
+    'invariant 500',
+    'gateway, by certificate and a token',
+  )
 })

@@ -1,0 +1,116 @@
+import type { Dispatcher } from 'undici'
+import type { Secret } from '../secret.js'
+import type { Whose } from './cluster.js'
+import type { GatewayCredential } from './headers.js'
+
+/** The questions that the gateway itself asks of the API server: these, and no other request is its own. */
+const reviews = {
+  SelfSubjectReview: 'authentication.k8s.io/v1/selfsubjectreviews',
+  TokenReview: 'authentication.k8s.io/v1/tokenreviews',
+  SubjectAccessReview: 'authorization.k8s.io/v1/subjectaccessreviews',
+  SelfSubjectAccessReview: 'authorization.k8s.io/v1/selfsubjectaccessreviews',
+  SelfSubjectRulesReview: 'authorization.k8s.io/v1/selfsubjectrulesreviews',
+} as const
+
+export type ReviewKind = keyof typeof reviews
+type ReviewPath = `${string}/apis/${(typeof reviews)[ReviewKind]}`
+
+/** Connections to the API server that take nothing but reviews. undici's pools are such connections. */
+export interface ReviewDispatcher {
+  request(options: {
+    readonly path: ReviewPath
+    readonly method: 'POST'
+    readonly headers: {
+      readonly 'content-type': 'application/json'
+      readonly accept: 'application/json'
+      readonly authorization?: string
+    }
+    readonly body: string
+    readonly signal: AbortSignal
+  }): Promise<Dispatcher.ResponseData>
+}
+
+/** What asking needs to know of the cluster; `cluster.ts` has it. */
+export interface Reviewer {
+  readonly basePath: string
+  readonly credential: GatewayCredential | undefined
+  reviewer(whose: Whose): ReviewDispatcher
+  renew(refused: GatewayCredential | undefined): Promise<boolean>
+}
+
+export interface Question {
+  readonly kind: ReviewKind
+  readonly spec?: object
+  /** Who asks: the gateway with its own credential, or the owner of a token. */
+  readonly as: 'gateway' | Secret
+}
+
+/**
+ * Creates a review and gives its `status`, in which nothing was looked at yet. A credential of ours that is
+ * refused is read anew once. Rejects when the API server does not answer.
+ */
+export async function askReview(
+  cluster: Reviewer,
+  question: Question,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const { credential } = cluster
+  const first = await post(cluster, question, credential, signal)
+  const refused = first.statusCode === 401 && question.as === 'gateway'
+  const answer =
+    refused && (await cluster.renew(credential))
+      ? await post(cluster, question, cluster.credential, signal)
+      : first
+  if (answer.statusCode !== 201 && answer.statusCode !== 200) {
+    throw new Error(`status ${answer.statusCode}`)
+  }
+  return member(JSON.parse(answer.text), 'status')
+}
+
+const maxAnswerBytes = 1024 * 1024
+
+async function post(
+  cluster: Reviewer,
+  { kind, spec, as }: Question,
+  credential: GatewayCredential | undefined,
+  signal: AbortSignal,
+): Promise<{ readonly statusCode: number; readonly text: string }> {
+  if (as === 'gateway' && credential === undefined) throw new Error('no credential to ask with')
+  const authorization = as === 'gateway' ? credential?.authorization?.reveal() : bearer(as)
+  const path = reviews[kind]
+  const { statusCode, body } = await cluster
+    .reviewer(as === 'gateway' ? 'gateway' : 'caller')
+    .request({
+      path: `${cluster.basePath}/apis/${path}`,
+      method: 'POST',
+      headers: {
+        ...(authorization !== undefined && { authorization }),
+        'content-type': 'application/json',
+        accept: 'application/json',
+      },
+      body: JSON.stringify({
+        apiVersion: path.slice(0, path.lastIndexOf('/')),
+        kind,
+        ...(spec && { spec }),
+      }),
+      signal,
+    })
+  let text = ''
+  body.setEncoding('utf8')
+  for await (const part of body) {
+    text += part
+    if (text.length > maxAnswerBytes) throw new Error('the answer is too large')
+  }
+  return { statusCode, text }
+}
+
+const bearer = (token: Secret): string => `Bearer ${token.reveal()}`
+
+/** An own member of an object, or `undefined`. */
+export const member = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Record<string, unknown>)[name]
+    : undefined
+
+export const isStrings = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every(each => typeof each === 'string')
