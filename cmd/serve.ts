@@ -117,6 +117,8 @@ async function assemble(
       ...issuerSettings,
       allowReservedUsers: settings.reserved.users,
       allowReservedGroups: settings.reserved.groups,
+      allowedGroups: settings.groups.allowed,
+      deniedGroups: settings.groups.denied,
       maxGroups: settings.maxGroups,
     },
   })

@@ -67,6 +67,8 @@ export const facts = {
   issuerReady: fact<{ readonly issuer: string; readonly ready: boolean }>('issuer-ready'),
   reload: fact<{ readonly result: 'ok' | 'error' }>('reload'),
   clientImpersonation: fact<{ readonly action: 'stripped' | 'rejected' }>('client-impersonation'),
+  /** Groups of a token, just verified, that `--allowed-groups` and `--denied-groups` leave out. */
+  groupsLeftOut: fact<{ readonly count: number }>('groups-left-out'),
   stream: fact<{ readonly kind: StreamKind; readonly change: 1 | -1 }>('stream'),
   privileged: fact<{ readonly privileged: boolean }>('privileged'),
 } as const

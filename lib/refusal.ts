@@ -71,19 +71,33 @@ export interface Status {
   readonly code: number
 }
 
+/** How many there were where so many are allowed. Numbers give nothing away. */
+export interface Figures {
+  readonly found: number
+  readonly most: number
+}
+
 /** A no to one request: thrown by any stage, answered by the edge. */
 export class Refusal extends Error {
   readonly code: RefusalCode
   readonly status: number
   readonly reason: string
+  readonly #said: string
 
   /**
-   * @param detail for the log alone; the client is told only what the table says. No client bytes
-   * unless quoted and bounded, never a token.
+   * @param detail for the log alone; the client is told only what the table says, and `figures` behind
+   * it. No client bytes unless quoted and bounded, never a token.
    */
-  constructor(code: RefusalCode, detail?: string, options?: { readonly cause?: unknown }) {
+  constructor(
+    code: RefusalCode,
+    detail?: string,
+    options: { readonly cause?: unknown; readonly figures?: Figures } = {},
+  ) {
+    const { figures, ...rest } = options
     const [status, reason, says] = refusals[code]
-    super(detail ?? says, options)
+    const said = figures === undefined ? says : `${says}: ${figures.found}, at most ${figures.most}`
+    super(detail ?? said, rest)
+    this.#said = said
     this.name = 'Refusal'
     this.code = code
     this.status = status
@@ -101,7 +115,7 @@ export class Refusal extends Error {
       apiVersion: 'v1',
       metadata: {},
       status: 'Failure',
-      message: refusals[this.code][2],
+      message: this.#said,
       reason: this.reason,
       code: this.status,
     }

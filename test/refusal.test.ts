@@ -42,6 +42,15 @@ const table: Readonly<Record<RefusalCode, string>> = {
   internal: '500 InternalError',
 }
 
+t.test('figures stand behind the sentence, and nothing else does', async t => {
+  const figures = { found: 300, most: 256 }
+  const said = 'the identity has too many groups: 300, at most 256'
+  const refusal = new Refusal('too_many_groups', undefined, { figures })
+  t.equal(refusal.toStatus().message, said)
+  t.equal(refusal.message, said)
+  t.equal(new Refusal('too_many_groups', 'of the log', { figures }).toStatus().message, said)
+})
+
 t.test('each refusal has its status and reason, and says a sentence of its own making', async t => {
   for (const [code, expected] of Object.entries(table) as Array<[RefusalCode, string]>) {
     const refusal = new Refusal(code, 'detail of the log', { cause: new Error('cause of the log') })

@@ -1,8 +1,10 @@
 import type { Identity } from '../identity.js'
+import { facts } from '../channels.js'
 import { Refusal } from '../refusal.js'
+import { createGroupSelection, type GroupSelectionOptions } from './group-selection.js'
 import type { Claims } from './token.js'
 
-export interface MappingOptions {
+export interface MappingOptions extends GroupSelectionOptions {
   readonly usernameClaim: string
   /** Put before the user name as it stands; empty for none. */
   readonly usernamePrefix: string
@@ -16,8 +18,6 @@ export interface MappingOptions {
   readonly allowReservedUsers: Iterable<string>
   /** The same for groups. */
   readonly allowReservedGroups: Iterable<string>
-  /** More, repeats aside, is refused: a cut list would be another identity. */
-  readonly maxGroups: number
 }
 
 export type Mapping = (claims: Claims) => Identity
@@ -30,10 +30,11 @@ export type Mapping = (claims: Claims) => Identity
  * `identity_unusable` for a name that cannot be said safely, `identity_reserved`, `too_many_groups`.
  */
 export function createMapping(options: MappingOptions): Mapping {
-  const { usernameClaim, usernamePrefix, groupsClaim, groupsPrefix, maxGroups } = options
+  const { usernameClaim, usernamePrefix, groupsClaim, groupsPrefix } = options
   const requiredClaims = [...options.requiredClaims]
   const reservedUsers = new Set(options.allowReservedUsers)
   const reservedGroups = new Set(options.allowReservedGroups)
+  const select = createGroupSelection(options)
 
   return claims => {
     const name = claims.get(usernameClaim)
@@ -49,15 +50,13 @@ export function createMapping(options: MappingOptions): Mapping {
     const rawGroups = groupsClaim === undefined ? [] : groupNames(claims, groupsClaim)
 
     const username = usable(name, usernamePrefix, reservedUsers, 'user name')
-    const groups = new Set(
+    const groups = select(
       rawGroups.map(group => usable(group, groupsPrefix, reservedGroups, 'group')),
     )
-    if (groups.size > maxGroups) {
-      throw new Refusal('too_many_groups', `${groups.size} groups, at most ${maxGroups}`)
-    }
+    if (groups.leftOut.length > 0) facts.groupsLeftOut.publish({ count: groups.leftOut.length })
     return Object.freeze({
       username,
-      groups: Object.freeze([...groups]),
+      groups: Object.freeze(groups.kept),
       extra: Object.freeze({}),
     })
   }

@@ -79,6 +79,11 @@ export function createMetrics(): Metrics {
     labelNames: ['action'],
     registers,
   })
+  const leftOut = new Counter({
+    name: 'gateway_groups_left_out_total',
+    help: 'Groups left out of verified tokens by --allowed-groups and --denied-groups.',
+    registers,
+  })
   collectDefaultMetrics({ register: registry })
 
   for (const result of ['hit', 'miss', 'shared']) tokens.inc({ result }, 0)
@@ -123,6 +128,7 @@ export function createMetrics(): Metrics {
     facts.issuerReady.subscribe(fact => ready.set({ issuer: fact.issuer }, fact.ready ? 1 : 0)),
     facts.reload.subscribe(({ result }) => reloads.inc({ result })),
     facts.clientImpersonation.subscribe(({ action }) => impersonation.inc({ action })),
+    facts.groupsLeftOut.subscribe(({ count }) => leftOut.inc(count)),
     facts.stream.subscribe(({ kind, change }) => streams.inc({ kind }, change)),
     facts.privileged.subscribe(fact => privileged.set(fact.privileged ? 1 : 0)),
   ]

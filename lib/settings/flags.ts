@@ -206,12 +206,24 @@ export const serveFlags = {
     placeholder: 'name',
     help: 'Groups whose name begins with "system:" that a token may nevertheless carry.',
   },
+  'allowed-groups': {
+    section: 'Impersonation',
+    kind: 'list',
+    placeholder: 'name',
+    help: 'Groups that may be sent to the API server, prefix included; "*" at the end stands for any rest. Others are left out. Without it all may.',
+  },
+  'denied-groups': {
+    section: 'Impersonation',
+    kind: 'list',
+    placeholder: 'name',
+    help: 'Groups that are left out, whatever --allowed-groups says; "*" at the end stands for any rest.',
+  },
   'max-groups': {
     section: 'Impersonation',
     kind: 'number',
     placeholder: 'count',
     default: '256',
-    help: 'Most groups a token may carry; one with more is refused, never cut.',
+    help: 'Most groups a caller may have after --allowed-groups and --denied-groups; one with more is refused, never cut.',
   },
   'log-level': {
     section: 'Process',

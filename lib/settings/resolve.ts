@@ -15,6 +15,8 @@ export interface ServeSettings {
   readonly clientImpersonation: 'strip' | 'reject'
   /** `system:` names that a token may carry. */
   readonly reserved: { readonly users: ReadonlySet<string>; readonly groups: ReadonlySet<string> }
+  /** Names and beginnings of names (with `*`) of groups. */
+  readonly groups: { readonly allowed?: readonly string[]; readonly denied: readonly string[] }
   readonly maxGroups: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   readonly shutdownGracePeriodMs: number
@@ -55,6 +57,7 @@ export function resolveServe(given: GivenFlags, world: World = {}): Resolution {
       users: resolveReserved(values, 'allow-reserved-users'),
       groups: resolveReserved(values, 'allow-reserved-groups'),
     },
+    groups: resolveGroups(values),
     maxGroups: values.number('max-groups', 1) ?? 1,
     logLevel: values.choice('log-level') ?? 'info',
     shutdownGracePeriodMs: values.milliseconds('shutdown-grace-period', dayMs) ?? 0,
@@ -132,6 +135,30 @@ function resolveReserved(
     }
   }
   return new Set(names)
+}
+
+/** Who forwards a token without `Impersonate-*` cannot take anything out of it. */
+function resolveGroups(values: Values): ServeSettings['groups'] {
+  const neverImpersonates =
+    values.choice('impersonation') === 'never' || values.switched('disable-impersonation')
+  for (const name of ['allowed-groups', 'denied-groups'] as const) {
+    if (values.given(name) && neverImpersonates) {
+      values.fault(name, "has no effect on the caller's own token; it needs Impersonate-*")
+    }
+    for (const entry of values.list(name)) {
+      if (entry.slice(0, -1).includes('*')) {
+        values.fault(name, 'may have "*" at its end only', entry)
+      }
+    }
+  }
+  const allowed = values.list('allowed-groups')
+  if (values.given('allowed-groups') && allowed.length === 0) {
+    values.fault('allowed-groups', 'must name at least one group; without the flag all are allowed')
+  }
+  return {
+    ...(allowed.length > 0 && { allowed }),
+    denied: values.list('denied-groups'),
+  }
 }
 
 /** Freezes plain objects and arrays all the way down; maps and sets are read-only by their type. */

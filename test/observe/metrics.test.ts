@@ -34,6 +34,7 @@ const atRest = [
   'gateway_privileged_mode 0',
   'gateway_client_impersonation_total{action="stripped"} 0',
   'gateway_client_impersonation_total{action="rejected"} 0',
+  'gateway_groups_left_out_total 0',
 ]
 
 t.test('what can be counted is there, at nought, before it happens', async t => {
@@ -88,6 +89,7 @@ t.test('facts are counted under the names that users rely on', async t => {
     facts.issuerReady.publish({ issuer, ready: true })
     facts.reload.publish({ result: 'ok' })
     facts.clientImpersonation.publish({ action: 'rejected' })
+    facts.groupsLeftOut.publish({ count: 3 })
     facts.stream.publish({ kind: 'watch', change: 1 })
     facts.stream.publish({ kind: 'watch', change: 1 })
     facts.stream.publish({ kind: 'watch', change: -1 })
@@ -112,6 +114,7 @@ t.test('facts are counted under the names that users rely on', async t => {
     ['gateway_config_reloads_total{result="ok"} 0', '1'],
     ['gateway_privileged_mode 0', '1'],
     ['gateway_client_impersonation_total{action="rejected"} 0', '1'],
+    ['gateway_groups_left_out_total 0', '3'],
   ])
   const rest = atRest.map(line => {
     const value = changed.get(line)

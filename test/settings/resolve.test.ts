@@ -72,6 +72,7 @@ t.test('issuer and audience are all that a gateway in a cluster needs', async t 
     credentialMode: { kind: 'caller', impersonation: 'auto' },
     clientImpersonation: 'strip',
     reserved: { users: new Set(), groups: new Set() },
+    groups: { denied: [] },
     maxGroups: 256,
     logLevel: 'info',
     shutdownGracePeriodMs: 60_000,
@@ -108,6 +109,9 @@ t.test('every flag arrives where it belongs', async t => {
         '--client-impersonation=reject',
         '--allow-reserved-users=system:a',
         '--allow-reserved-groups=system:b,system:c',
+        '--allowed-groups=oidc:*,ops',
+        '--denied-groups=oidc:x',
+        '--denied-groups=oidc:y*',
         '--max-groups=1',
         '--log-level=debug',
         '--shutdown-grace-period=24h',
@@ -143,6 +147,7 @@ t.test('every flag arrives where it belongs', async t => {
       credentialMode: { kind: 'caller', impersonation: 'always' },
       clientImpersonation: 'reject',
       reserved: { users: new Set(['system:a']), groups: new Set(['system:b', 'system:c']) },
+      groups: { allowed: ['oidc:*', 'ops'], denied: ['oidc:x', 'oidc:y*'] },
       maxGroups: 1,
       logLevel: 'debug',
       shutdownGracePeriodMs: 86_400_000,
@@ -358,6 +363,23 @@ t.test('each fault names the flag, the value and what to change', async t => {
     ],
     [['--allow-reserved-users=alice'], [`--allow-reserved-users "alice": ${reserved}`]],
     [['--allow-reserved-groups=System:x'], [`--allow-reserved-groups "System:x": ${reserved}`]],
+    ...['**', 'a*b', '*a'].map(
+      value =>
+        [
+          [`--denied-groups=${value}`],
+          [`--denied-groups "${value}": may have "*" at its end only`],
+        ] as const,
+    ),
+    [
+      ['--allowed-groups='],
+      ['--allowed-groups: must name at least one group; without the flag all are allowed'],
+    ],
+    [
+      ['--allowed-groups=a', '--denied-groups=b', '--impersonation=never'],
+      ['allowed', 'denied'].map(
+        list => `--${list}-groups: has no effect on the caller's own token; it needs Impersonate-*`,
+      ),
+    ],
     [['--max-groups=0'], ['--max-groups "0": must be a whole number of at least 1']],
     [['--max-groups=1.5'], ['--max-groups "1.5": must be a whole number of at least 1']],
     [['--log-level=trace'], ['--log-level "trace": must be one of debug, info, warn, error']],
