@@ -125,8 +125,16 @@ t.test('README tells every refusal with its status and reason', async t => {
 })
 
 t.test('a flag that a page calls by name exists', async t => {
-  // Of kubectl, kube-apiserver, Node, and every command of ours.
-  const others = ['as', 'min-request-timeout', 'import', 'help', 'version']
+  // Of kubectl, kube-apiserver, Node, and of commands of ours other than serve.
+  const others = [
+    'as',
+    'min-request-timeout',
+    'import',
+    'help',
+    'version',
+    'username-prefix',
+    'from',
+  ]
   const known: readonly string[] = [...flagNames, ...others]
   const exists = (name: string): boolean =>
     known.includes(name) || (name.endsWith('-') && known.some(flag => flag.startsWith(name)))
