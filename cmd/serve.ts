@@ -10,10 +10,11 @@ import {
 } from '../lib/edge/certificate.js'
 import { createDrain, type Cut } from '../lib/edge/drain.js'
 import { outcomeFor, type EdgeClient } from '../lib/edge/edge-client.js'
+import { limitInFlight } from '../lib/edge/in-flight.js'
 import { startListener, type Listener } from '../lib/edge/listener.js'
 import { createPeerAddress } from '../lib/edge/peer-address.js'
 import { refuse } from '../lib/edge/reply.js'
-import { createGateway } from '../lib/gateway.js'
+import { createGateway, type Stages } from '../lib/gateway.js'
 import { createPolicy, type CredentialMode } from '../lib/impersonate/policy.js'
 import { createSelfReview } from '../lib/impersonate/self-review.js'
 import { createLog } from '../lib/observe/log.js'
@@ -128,7 +129,7 @@ async function assemble(
   const authenticate = createAuthenticate({ authenticator: issuer })
   const forward = createForward(cluster)
   const upgrade = createUpgrade(cluster)
-  const gateway = createGateway<EdgeClient>({
+  const stages: Stages<EdgeClient> = {
     authenticate: context => {
       if (drain.phase === 'refusing') throw new Refusal('draining')
       return authenticate(context)
@@ -142,7 +143,8 @@ async function assemble(
       return outcomeFor(client, await carry(granted, client))
     },
     refuse: (context, refusal, client) => refuse(context.id, refusal, client),
-  })
+  }
+  const gateway = createGateway(limitInFlight(stages, settings.maxInFlightPerUser))
 
   let listener: Listener | undefined
   const tls = await servingTls(listen, pair => listener?.serveWith(pair))

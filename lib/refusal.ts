@@ -35,6 +35,7 @@ const refusals = {
   identity_unusable: [403, 'Forbidden', 'the identity cannot be represented'],
   identity_reserved: [403, 'Forbidden', 'the identity is reserved'],
   impersonation_refused: [403, 'Forbidden', 'impersonation is not allowed'],
+  too_many_in_flight: [429, 'TooManyRequests', 'the user has too many requests in flight'],
   too_many_groups: [431, 'RequestHeaderFieldsTooLarge', 'the identity has too many groups'],
 
   issuer_unavailable: [503, 'ServiceUnavailable', 'the identity provider could not be reached'],

@@ -29,6 +29,7 @@ const table: Readonly<Record<RefusalCode, string>> = {
   identity_unusable: '403 Forbidden',
   identity_reserved: '403 Forbidden',
   impersonation_refused: '403 Forbidden',
+  too_many_in_flight: '429 TooManyRequests',
   too_many_groups: '431 RequestHeaderFieldsTooLarge',
   issuer_unavailable: '503 ServiceUnavailable',
   keys_unavailable: '503 ServiceUnavailable',

@@ -48,6 +48,7 @@ function fieldsOf(id: string, refusal: Refusal, body: Buffer): HeaderList {
   ]
   if (refusal.status === 401) fields.push(['WWW-Authenticate', challenge(refusal)])
   if (refusal.status === 503) fields.push(['Retry-After', '5'])
+  if (refusal.status === 429) fields.push(['Retry-After', '1'])
   if (refusal.status === 405) fields.push(['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'])
   return fields
 }

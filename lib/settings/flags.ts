@@ -73,6 +73,13 @@ export const serveFlags = {
     kind: 'switch',
     help: 'No TLS with clients: it ends in front of the gateway. Beyond loopback it needs --trusted-proxies and the caller-token mode.',
   },
+  'max-in-flight-per-user': {
+    section: 'Clients',
+    kind: 'number',
+    placeholder: 'count',
+    default: '0',
+    help: 'Most requests of one user at a time, and as many watches, logs and upgrades beside them; more are answered with 429. 0 for no limit.',
+  },
   'trusted-proxies': {
     section: 'Clients',
     kind: 'list',

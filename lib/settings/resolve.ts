@@ -18,6 +18,8 @@ export interface ServeSettings {
   /** Names and beginnings of names (with `*`) of groups. */
   readonly groups: { readonly allowed?: readonly string[]; readonly denied: readonly string[] }
   readonly maxGroups: number
+  /** 0 for no limit. */
+  readonly maxInFlightPerUser: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   readonly shutdownGracePeriodMs: number
 }
@@ -59,6 +61,7 @@ export function resolveServe(given: GivenFlags, world: World = {}): Resolution {
     },
     groups: resolveGroups(values),
     maxGroups: values.number('max-groups', 1) ?? 1,
+    maxInFlightPerUser: values.number('max-in-flight-per-user', 0) ?? 0,
     logLevel: values.choice('log-level') ?? 'info',
     shutdownGracePeriodMs: values.milliseconds('shutdown-grace-period', dayMs) ?? 0,
   }

@@ -74,6 +74,7 @@ t.test('issuer and audience are all that a gateway in a cluster needs', async t 
     reserved: { users: new Set(), groups: new Set() },
     groups: { denied: [] },
     maxGroups: 256,
+    maxInFlightPerUser: 0,
     logLevel: 'info',
     shutdownGracePeriodMs: 60_000,
   } satisfies ServeSettings)
@@ -113,6 +114,7 @@ t.test('every flag arrives where it belongs', async t => {
         '--denied-groups=oidc:x',
         '--denied-groups=oidc:y*',
         '--max-groups=1',
+        '--max-in-flight-per-user=20',
         '--log-level=debug',
         '--shutdown-grace-period=24h',
       ],
@@ -149,6 +151,7 @@ t.test('every flag arrives where it belongs', async t => {
       reserved: { users: new Set(['system:a']), groups: new Set(['system:b', 'system:c']) },
       groups: { allowed: ['oidc:*', 'ops'], denied: ['oidc:x', 'oidc:y*'] },
       maxGroups: 1,
+      maxInFlightPerUser: 20,
       logLevel: 'debug',
       shutdownGracePeriodMs: 86_400_000,
     } satisfies ServeSettings,
@@ -379,6 +382,10 @@ t.test('each fault names the flag, the value and what to change', async t => {
       ['allowed', 'denied'].map(
         list => `--${list}-groups: has no effect on the caller's own token; it needs Impersonate-*`,
       ),
+    ],
+    [
+      ['--max-in-flight-per-user=-1'],
+      ['--max-in-flight-per-user "-1": must be a whole number of at least 0'],
     ],
     [['--max-groups=0'], ['--max-groups "0": must be a whole number of at least 1']],
     [['--max-groups=1.5'], ['--max-groups "1.5": must be a whole number of at least 1']],
