@@ -10,6 +10,7 @@ import {
 } from '../lib/edge/certificate.js'
 import { createDrain, type Cut } from '../lib/edge/drain.js'
 import { outcomeFor, type EdgeClient } from '../lib/edge/edge-client.js'
+import { createExpiry } from '../lib/edge/expiry.js'
 import { limitInFlight } from '../lib/edge/in-flight.js'
 import { startListener, type Listener } from '../lib/edge/listener.js'
 import { createPeerAddress } from '../lib/edge/peer-address.js'
@@ -128,7 +129,11 @@ async function assemble(
   const drain = createDrain({ graceMs: settings.shutdownGracePeriodMs })
   const authenticate = createAuthenticate({ authenticator: issuer })
   const forward = createForward(cluster)
-  const upgrade = createUpgrade(cluster)
+  const expiry = settings.closeStreamsAtTokenExpiry
+    ? createExpiry({ skewSeconds: issuerSettings.clockSkewSeconds })
+    : undefined
+  closers.push(() => expiry?.close())
+  const upgrade = createUpgrade(cluster, { endsWhenAsked: expiry !== undefined })
   const stages: Stages<EdgeClient> = {
     authenticate: context => {
       if (drain.phase === 'refusing') throw new Refusal('draining')
@@ -140,7 +145,13 @@ async function assemble(
     }),
     carry: async (granted, client) => {
       const carry = granted.context.head.upgrade === undefined ? forward : upgrade
-      return outcomeFor(client, await carry(granted, client))
+      if (!expiry) return outcomeFor(client, await carry(granted, client))
+      const leave = expiry.enter(granted, client)
+      try {
+        return outcomeFor(client, await carry(granted, client))
+      } finally {
+        leave()
+      }
     },
     refuse: (context, refusal, client) => refuse(context.id, refusal, client),
   }

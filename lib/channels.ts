@@ -29,7 +29,7 @@ export interface Notice {
   readonly fields?: Readonly<Record<string, unknown>>
 }
 
-export type StreamKind = 'watch' | 'log' | 'exec' | 'attach' | 'portforward' | 'proxy'
+export type StreamKind = 'watch' | 'log' | 'exec' | 'attach' | 'portforward' | 'proxy' | 'pprof'
 
 interface Fact<T> {
   /** Ask before building an expensive message. */

@@ -1,4 +1,5 @@
 import type { Duplex, Readable } from 'node:stream'
+import type { Refusal } from './refusal.js'
 import type { RequestInfo } from './request-info.js'
 
 /** Header fields as received: order, case and repeats kept; values as Latin-1 code units, one a byte. */
@@ -45,7 +46,13 @@ export interface Outcome {
   readonly status: number
   /** Bytes of the answer's body handed to the client's connection. */
   readonly bytes: number
-  readonly ended: 'complete' | 'client_gone' | 'upstream_broke' | 'cut_by_shutdown'
+  readonly ended:
+    | 'complete'
+    | 'client_gone'
+    | 'upstream_broke'
+    | 'cut_by_shutdown'
+    /** By us, with the token that it was opened with: well where that could be said, cut elsewhere. */
+    | 'token_expired'
 }
 
 /** The client's side of an exchange: where the answer goes, and where the request's body comes from. */
@@ -78,8 +85,11 @@ export interface Client {
   onWritable(listener: () => void): void
   /** Called once, when the client left before the answer was complete. */
   onGone(listener: () => void): void
-  /** Called once, when the gateway wants this exchange over and can wait for a good moment. */
-  onAskedToEnd(listener: () => void): void
+  /**
+   * Called once, when the gateway wants this exchange over and can wait for a good moment; `because` is what a
+   * client is told that has no answer yet.
+   */
+  onAskedToEnd(listener: (because: Refusal) => void): void
   /** Resolves when the answer has left (true), or cannot any more (false). */
   readonly finished: Promise<boolean>
 }

@@ -9,10 +9,12 @@ export interface RequestInfo {
   readonly subresource?: string
   /**
    * What kind of stream this is, when the API server would let it run without a time limit:
-   * `watch`, `proxy`, or the subresources `log`, `exec`, `attach`, `portforward`, `proxy`.
-   * (`genericfilters.BasicLongRunningRequestCheck` as kube-apiserver configures it)
+   * `watch`, `proxy`, the subresources `log`, `exec`, `attach`, `portforward`, `proxy`, or the profiles
+   * below `/debug/pprof/`. (`genericfilters.BasicLongRunningRequestCheck` as kube-apiserver configures it)
    */
   readonly longRunning?: StreamKind
+  /** Whether a log is asked for that goes on. */
+  readonly follows?: true
 }
 
 const verbs = new Map([
@@ -36,7 +38,10 @@ export function requestInfo(method: string, target: string): RequestInfo {
   const api = decoded(parts[0])
   const skip = api === 'api' ? 2 : api === 'apis' ? 3 : 0
   if (skip === 0 || parts.length <= skip) {
-    return { verb: methods.has(method) ? method.toLowerCase() : 'other' }
+    const verb = methods.has(method) ? method.toLowerCase() : 'other'
+    return profiles.test(mark < 0 ? target : target.slice(0, mark))
+      ? { verb, longRunning: 'pprof' }
+      : { verb }
   }
   let rest = parts.slice(skip).map(decoded)
   let verb = verbs.get(method) ?? 'other'
@@ -51,7 +56,7 @@ export function requestInfo(method: string, target: string): RequestInfo {
   }
   const [resource, name, subresource] = rest
   if (resource === undefined) return { verb }
-  if (name === undefined && verb === 'get') verb = watches(query) ? 'watch' : 'list'
+  if (name === undefined && verb === 'get') verb = asks(query, 'watch') ? 'watch' : 'list'
   if (name === undefined && verb === 'delete') verb = 'deletecollection'
   const longRunning =
     verb === 'watch' || verb === 'proxy' ? verb : isStream(subresource) ? subresource : undefined
@@ -60,8 +65,11 @@ export function requestInfo(method: string, target: string): RequestInfo {
     resource,
     ...(subresource !== undefined && { subresource }),
     ...(longRunning && { longRunning }),
+    ...(longRunning === 'log' && asks(query, 'follow') && { follows: true }),
   }
 }
+
+const profiles = /^\/debug\/pprof\//
 
 const namespaceSubresources: ReadonlySet<string> = new Set(['status', 'finalize'])
 
@@ -75,8 +83,8 @@ function decoded(part: string | undefined): string {
 }
 
 /** `conversion.Convert_Slice_string_To_bool`: there and neither `false` nor `0` is true. */
-function watches(query: string): boolean {
-  if (!query.includes('watch') && !query.includes('%')) return false
-  const value = new URLSearchParams(query).get('watch')
+function asks(query: string, name: 'watch' | 'follow'): boolean {
+  if (!query.includes(name) && !query.includes('%')) return false
+  const value = new URLSearchParams(query).get(name)
   return value !== null && value !== '0' && value.toLowerCase() !== 'false'
 }

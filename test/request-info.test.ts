@@ -1,6 +1,8 @@
 import t from 'tap'
 import { requestInfo, type RequestInfo } from '../lib/request-info.js'
 
+const logs = stream('get', 'pods', 'log')
+
 /** `k8s.io/apiserver/pkg/endpoints/request` reads them so. */
 const cases: ReadonlyArray<readonly [method: string, target: string, RequestInfo]> = [
   ['GET', '/api/v1/pods', { verb: 'list', resource: 'pods' }],
@@ -38,7 +40,11 @@ const cases: ReadonlyArray<readonly [method: string, target: string, RequestInfo
   ['GET', '/api/v1/watch/namespaces/a/pods/b', watch('pods')],
   ['GET', '/apis/apps/v1/watch/deployments', watch('deployments')],
   // Other streams.
-  ['GET', '/api/v1/namespaces/a/pods/b/log?follow=true', stream('get', 'pods', 'log')],
+  ['GET', '/api/v1/namespaces/a/pods/b/log', stream('get', 'pods', 'log')],
+  ['GET', '/api/v1/namespaces/a/pods/b/log?follow=false', stream('get', 'pods', 'log')],
+  ['GET', '/api/v1/namespaces/a/pods/b/log?follow=true', { ...logs, follows: true }],
+  ['GET', '/api/v1/namespaces/a/pods/b/log?a=b&f%6fllow', { ...logs, follows: true }],
+  ['GET', '/api/v1/namespaces/a/pods/b/exec?follow=true', stream('get', 'pods', 'exec')],
   ['POST', '/api/v1/namespaces/a/pods/b/exec?command=ls', stream('create', 'pods', 'exec')],
   ['GET', '/api/v1/namespaces/a/pods/b/exec', stream('get', 'pods', 'exec')],
   ['POST', '/api/v1/namespaces/a/pods/b/attach', stream('create', 'pods', 'attach')],
@@ -51,6 +57,9 @@ const cases: ReadonlyArray<readonly [method: string, target: string, RequestInfo
   // No resource.
   ['GET', '/', { verb: 'get' }],
   ['GET', '/healthz', { verb: 'get' }],
+  ['GET', '/debug/pprof/profile?seconds=90', { verb: 'get', longRunning: 'pprof' }],
+  ['GET', '/debug/pprof', { verb: 'get' }],
+  ['GET', '/x/debug/pprof/profile', { verb: 'get' }],
   ['GET', '/api', { verb: 'get' }],
   ['GET', '/api/v1', { verb: 'get' }],
   ['GET', '/apis/apps/v1', { verb: 'get' }],

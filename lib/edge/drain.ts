@@ -1,3 +1,4 @@
+import { Refusal } from '../refusal.js'
 import type { RequestInfo } from '../request-info.js'
 
 /** An exchange that is under way. */
@@ -5,7 +6,7 @@ export interface OpenExchange {
   readonly info: RequestInfo
   /** Whether it asked for another protocol: nobody here knows how to end that. */
   readonly isUpgrade: boolean
-  readonly client: { askToEnd(): void; cut(): void }
+  readonly client: { askToEnd(because: Refusal): void; cut(): void }
 }
 
 /** What did not end by itself. */
@@ -79,7 +80,10 @@ export function createDrain(options: DrainOptions): Drain {
       refusing()
       const timers = [...open].filter(endsEarly).map(({ client }) =>
         // A fifth of the time is left for streams that are in the middle of a line.
-        setTimeout(() => client.askToEnd(), random() * 0.8 * (graceMs - announceMs)),
+        setTimeout(
+          () => client.askToEnd(new Refusal('draining')),
+          random() * 0.8 * (graceMs - announceMs),
+        ),
       )
       await untilEmpty(graceMs - announceMs)
       for (const timer of timers) clearTimeout(timer)

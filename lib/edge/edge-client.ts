@@ -1,4 +1,5 @@
 import type { Client, Outcome } from '../exchange.js'
+import type { Refusal } from '../refusal.js'
 
 /** A client as the edge sees it: it can also be told that its connection, or its stream, is to end. */
 export interface EdgeClient extends Client {
@@ -6,22 +7,27 @@ export interface EdgeClient extends Client {
   readonly isMultiplexed: boolean
   /** The connection takes no further request after this answer. To be called before `start`. */
   closeAfterwards(): void
-  /** The gateway wants this exchange over. */
-  askToEnd(): void
+  /** The gateway wants this exchange over; only the first reason counts. */
+  askToEnd(because: Refusal): void
+  /** Why it was asked to end, if it was. */
+  readonly asked: Refusal | undefined
   /** The gateway waits no longer: `abort`, and the outcome says why. */
   cut(): void
   readonly isCut: boolean
 }
 
 /** How an exchange ended, told apart from a client's own leaving. */
-export const outcomeFor = ({ isCut }: EdgeClient, outcome: Outcome): Outcome =>
-  isCut && outcome.ended !== 'complete' ? { ...outcome, ended: 'cut_by_shutdown' } : outcome
+export function outcomeFor({ asked, isCut }: EdgeClient, outcome: Outcome): Outcome {
+  // Also of one that could be ended well: it would have gone on.
+  if (asked?.code === 'token_expired') return { ...outcome, ended: 'token_expired' }
+  return isCut && outcome.ended !== 'complete' ? { ...outcome, ended: 'cut_by_shutdown' } : outcome
+}
 
 /** Who wants to know that a client left, or that it should be let go. */
 export class Departures {
   #gone: Array<() => void> | undefined = []
-  #asked: Array<() => void> | undefined = []
-  #isAsked = false
+  #listeners: Array<(because: Refusal) => void> | undefined = []
+  #asked: Refusal | undefined
   #outcome: boolean | undefined
   #settle: ((complete: boolean) => void) | undefined
   #finished: Promise<boolean> | undefined
@@ -32,15 +38,19 @@ export class Departures {
     else if (this.#outcome === false) listener()
   }
 
-  onAskedToEnd(listener: () => void): void {
-    this.#asked?.push(listener)
-    if (this.#isAsked) listener()
+  onAskedToEnd(listener: (because: Refusal) => void): void {
+    this.#listeners?.push(listener)
+    if (this.#asked) listener(this.#asked)
   }
 
-  askToEnd(): void {
-    if (this.#isAsked) return
-    this.#isAsked = true
-    for (const listener of this.#asked ?? []) listener()
+  get asked(): Refusal | undefined {
+    return this.#asked
+  }
+
+  askToEnd(because: Refusal): void {
+    if (this.#asked) return
+    this.#asked = because
+    for (const listener of this.#listeners ?? []) listener(because)
   }
 
   /** @param complete whether the client has its whole answer */
@@ -50,7 +60,7 @@ export class Departures {
     this.#settle?.(complete)
     const listeners = this.#gone
     this.#gone = undefined
-    this.#asked = undefined
+    this.#listeners = undefined
     if (!complete) for (const listener of listeners ?? []) listener()
   }
 

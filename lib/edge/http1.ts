@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import type { HeaderList, RequestHead } from '../exchange.js'
+import type { Refusal } from '../refusal.js'
 import { RequestBody } from './request-body.js'
 import { Departures, type EdgeClient } from './edge-client.js'
 
@@ -84,12 +85,16 @@ export class Http1Client implements EdgeClient {
     this.departures.onGone(listener)
   }
 
-  onAskedToEnd(listener: () => void): void {
+  onAskedToEnd(listener: (because: Refusal) => void): void {
     this.departures.onAskedToEnd(listener)
   }
 
-  askToEnd(): void {
-    this.departures.askToEnd()
+  askToEnd(because: Refusal): void {
+    this.departures.askToEnd(because)
+  }
+
+  get asked(): Refusal | undefined {
+    return this.departures.asked
   }
 
   get finished(): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { HeaderList, RequestHead } from '../exchange.js'
+import type { Refusal } from '../refusal.js'
 import { Departures, type EdgeClient } from './edge-client.js'
 import { RequestBody } from './request-body.js'
 
@@ -86,12 +87,16 @@ export class Http2Client implements EdgeClient {
     this.#departures.onGone(listener)
   }
 
-  onAskedToEnd(listener: () => void): void {
+  onAskedToEnd(listener: (because: Refusal) => void): void {
     this.#departures.onAskedToEnd(listener)
   }
 
-  askToEnd(): void {
-    this.#departures.askToEnd()
+  askToEnd(because: Refusal): void {
+    this.#departures.askToEnd(because)
+  }
+
+  get asked(): Refusal | undefined {
+    return this.#departures.asked
   }
 
   get finished(): Promise<boolean> {

@@ -161,6 +161,7 @@ const kinds: Readonly<Record<StreamKind, true>> = {
   attach: true,
   portforward: true,
   proxy: true,
+  pprof: true,
 }
 
 function remembered<T>(find: (key: string) => T): (key: string) => T {

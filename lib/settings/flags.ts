@@ -232,6 +232,11 @@ export const serveFlags = {
     default: '256',
     help: 'Most groups a caller may have after --allowed-groups and --denied-groups; one with more is refused, never cut.',
   },
+  'close-streams-at-token-expiry': {
+    section: 'Clients',
+    kind: 'switch',
+    help: 'End watches, logs, exec, attach and port-forward when the token that opened them expires: at its "exp" plus --oidc-clock-skew.',
+  },
   'log-level': {
     section: 'Process',
     kind: 'choice',

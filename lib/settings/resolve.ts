@@ -20,6 +20,8 @@ export interface ServeSettings {
   readonly maxGroups: number
   /** 0 for no limit. */
   readonly maxInFlightPerUser: number
+  /** Whether streams end with the token that they were opened with. */
+  readonly closeStreamsAtTokenExpiry: boolean
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   readonly shutdownGracePeriodMs: number
 }
@@ -62,6 +64,7 @@ export function resolveServe(given: GivenFlags, world: World = {}): Resolution {
     groups: resolveGroups(values),
     maxGroups: values.number('max-groups', 1) ?? 1,
     maxInFlightPerUser: values.number('max-in-flight-per-user', 0) ?? 0,
+    closeStreamsAtTokenExpiry: values.switched('close-streams-at-token-expiry'),
     logLevel: values.choice('log-level') ?? 'info',
     shutdownGracePeriodMs: values.milliseconds('shutdown-grace-period', dayMs) ?? 0,
   }

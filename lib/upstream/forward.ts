@@ -4,6 +4,7 @@ import type { Client, HeaderList, Outcome } from '../exchange.js'
 import type { Granted, Stages } from '../gateway.js'
 import { Refusal } from '../refusal.js'
 import { answerHeaders } from './answer.js'
+import { boundaryOf, type Boundary } from './boundary.js'
 import type { Whose } from './cluster.js'
 import type { GrantedDispatcher } from './granted-dispatcher.js'
 import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
@@ -121,7 +122,8 @@ class Relay implements Dispatcher.DispatchHandler {
   #status = 0
   #bytes = 0
   #ending = false
-  #atBoundary = true
+  /** Where it may be ended early; of most answers there is no such place. */
+  #boundary: Boundary | undefined
 
   constructor(
     granted: Granted,
@@ -139,7 +141,7 @@ class Relay implements Dispatcher.DispatchHandler {
       this.#timer = setTimeout(() => this.#fail(new Refusal('upstream_timeout')), leftMs)
     }
     client.onGone(() => this.#clientGone())
-    client.onAskedToEnd(() => this.#askedToEnd())
+    client.onAskedToEnd(because => this.#askedToEnd(because))
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -180,6 +182,10 @@ class Relay implements Dispatcher.DispatchHandler {
     const kind = context.info.longRunning
     if (kind === undefined) process.nextTick(() => this.#client.flush())
     else {
+      // Refusals, and what is measured or compressed, have an end of their own.
+      if (status === 200 && !measures.some(name => valueOf(fields, name) !== undefined)) {
+        this.#boundary = boundaryOf(context.info, valueOf(fields, 'content-type'))
+      }
       facts.stream.publish({ kind, change: 1 })
       this.#client.flush()
     }
@@ -187,10 +193,14 @@ class Relay implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#state !== 'flowing') return
-    this.#bytes += chunk.length
-    this.#atBoundary = chunk.at(-1) === newline
-    if (!this.#client.write(chunk)) controller.pause()
-    if (this.#ending && this.#atBoundary) this.#endCleanly()
+    if (this.#ending) {
+      const rest = this.#boundary?.finish(chunk)
+      this.#write(controller, rest === undefined ? chunk : chunk.subarray(0, rest))
+      if (rest !== undefined) this.#endCleanly()
+      return
+    }
+    this.#boundary?.pass(chunk)
+    this.#write(controller, chunk)
   }
 
   onResponseEnd(): void {
@@ -228,18 +238,23 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#controller?.abort(new Error('the client left'))
   }
 
-  /** A stream ends between two lines, so that what the client has is whole. */
-  #askedToEnd(): void {
+  #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytes += chunk.length
+    if (!this.#client.write(chunk)) controller.pause()
+  }
+
+  /** A stream ends between two lines or events, so that what the client has is whole; what cannot, goes on. */
+  #askedToEnd(because: Refusal): void {
     if (this.#granted.context.info.longRunning === undefined || this.#state === 'settled') return
-    if (this.#state === 'waiting') this.#fail(new Refusal('draining'))
-    else if (this.#atBoundary) this.#endCleanly()
-    else this.#ending = true
+    if (this.#state === 'waiting') this.#fail(because)
+    else if (this.#boundary?.here === true) this.#endCleanly()
+    else this.#ending = this.#boundary !== undefined
   }
 
   #endCleanly(): void {
     this.#client.end()
     this.#settle('complete')
-    this.#controller?.abort(new Error('the gateway is shutting down'))
+    this.#controller?.abort(new Error('the gateway ended the stream'))
   }
 
   #fail(refusal: Refusal): void {
@@ -265,8 +280,6 @@ class Relay implements Dispatcher.DispatchHandler {
   }
 }
 
-const newline = 0x0a
-
 /** Names and values as they came; undici's parsed form would join repeats. */
 function rawFields({ rawHeaders }: Dispatcher.DispatchController): HeaderList {
   if (!Array.isArray(rawHeaders)) throw new TypeError('undici gave no raw header list')
@@ -279,6 +292,12 @@ function rawFields({ rawHeaders }: Dispatcher.DispatchController): HeaderList {
 
 const latin1 = (value: Buffer | string): string =>
   typeof value === 'string' ? value : value.toString('latin1')
+
+const measures = ['content-length', 'content-encoding'] as const
+
+/** Of the first of that name, which is in lower case. */
+const valueOf = (fields: HeaderList, wanted: string): string | undefined =>
+  fields.find(([name]) => name.length === wanted.length && name.toLowerCase() === wanted)?.[1]
 
 /** An answer that cannot be read is the API server's fault; no answer is its absence. */
 function refusalFor(error: Error): Refusal {

@@ -1,4 +1,5 @@
-import type { Duplex } from 'node:stream'
+import { Transform, type Duplex } from 'node:stream'
+import type { Boundary } from './boundary.js'
 
 /** One end of a tunnel. */
 export interface Side {
@@ -14,14 +15,26 @@ export interface Tunnelled {
   readonly broken: 'client' | 'upstream' | undefined
 }
 
+/** How the gateway itself ends a tunnel, when it has to. */
+export interface Farewell {
+  /** Calls back when it is time, with what the client is to be told. */
+  whenDue(listener: (words: Uint8Array) => void): void
+  /** Of what goes to the client: where it may be told. */
+  readonly boundary: Boundary
+}
+
 /**
  * Joins two connections until both are over. Each direction ends by itself (half-close), waits for the
  * slower side, and a connection that breaks takes the other with it, broken: what was cut must not look
  * complete. There is no time limit: a shell may be silent for days.
+ *
+ * With a farewell that is due, what the client says goes nowhere any more; it hears the rest of what is
+ * half said, then the farewell and the end; the upstream side is cut.
  */
-export function tunnel(client: Side, upstream: Side): Promise<Tunnelled> {
+export function tunnel(client: Side, upstream: Side, farewell?: Farewell): Promise<Tunnelled> {
   return new Promise(resolve => {
     let bytes = 0
+    let parting = false
     let broken: Tunnelled['broken']
     let open = 2
     upstream.stream.on('data', (chunk: Buffer) => (bytes += chunk.length))
@@ -34,6 +47,8 @@ export function tunnel(client: Side, upstream: Side): Promise<Tunnelled> {
       open -= 1
       if (!stream.readableEnded || !stream.writableFinished) {
         broken ??= side
+        // The client is hearing its farewell: it goes by itself, or is let go below.
+        if (parting && other === client) return
         // What it said in full is still handed over in full; nothing else is waited for.
         if (stream.readableEnded && !other.stream.writableFinished) {
           other.stream.once('finish', () => other.cut())
@@ -45,8 +60,78 @@ export function tunnel(client: Side, upstream: Side): Promise<Tunnelled> {
     whenClosed(upstream.stream, () => over('upstream', upstream, client))
     // `pipe` pauses, resumes, and ends the other side when one ends.
     client.stream.pipe(upstream.stream)
-    upstream.stream.pipe(client.stream)
+    if (!farewell) {
+      upstream.stream.pipe(client.stream)
+      return
+    }
+    const gate = new Gate(farewell.boundary)
+    upstream.stream.pipe(gate).pipe(client.stream)
+    gate.once('parting', () => {
+      parting = true
+      upstream.cut()
+    })
+    farewell.whenDue(words => {
+      client.stream.unpipe(upstream.stream)
+      client.stream.resume()
+      if (client.stream.writableFinished) letGo(client.stream)
+      else client.stream.once('finish', () => letGo(client.stream))
+      gate.close(words)
+    })
   })
+}
+
+/** How long a client that was told goodbye may take to hang up. */
+const hangUpMs = 500
+
+function letGo(stream: Duplex): void {
+  const timer = setTimeout(() => stream.destroy(), hangUpMs)
+  stream.once('close', () => clearTimeout(timer))
+  if (stream.readableEnded) stream.destroy()
+  else stream.once('end', () => stream.destroy())
+}
+
+/** Lets everything by, until it is to close: then up to the next boundary, and the last words. */
+class Gate extends Transform {
+  readonly #boundary: Boundary
+  #words: Uint8Array = Buffer.alloc(0)
+  #state: 'open' | 'closing' | 'closed' = 'open'
+
+  constructor(boundary: Boundary) {
+    super()
+    this.#boundary = boundary
+  }
+
+  close(words: Uint8Array): void {
+    this.#words = words
+    if (this.#state === 'open') this.#state = 'closing'
+    if (this.#state === 'closed' || this.#boundary.here) this.#part()
+  }
+
+  override _transform(chunk: Buffer, _encoding: unknown, done: () => void): void {
+    if (this.#state === 'open') {
+      this.#boundary.pass(chunk)
+      this.push(chunk)
+    } else if (this.#state === 'closing') {
+      const rest = this.#boundary.finish(chunk)
+      this.push(rest === undefined ? chunk : chunk.subarray(0, rest))
+      if (rest !== undefined) this.#part()
+    }
+    done()
+  }
+
+  override _flush(done: () => void): void {
+    this.#state = 'closed'
+    done()
+  }
+
+  #part(): void {
+    if (this.#state === 'closing') {
+      this.#state = 'closed'
+      this.push(this.#words)
+      this.push(null)
+    }
+    this.emit('parting')
+  }
 }
 
 /** It may have happened already. */

@@ -6,11 +6,12 @@ import type { Client, HeaderList, Outcome } from '../exchange.js'
 import type { Granted, Stages } from '../gateway.js'
 import { Refusal } from '../refusal.js'
 import { answerHeaders } from './answer.js'
+import { webSocketFrames } from './boundary.js'
 import type { ConnectionOptions, Whose } from './cluster.js'
 import { openGranted } from './granted-connection.js'
 import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
 import { isOwnCredentialRefused } from './refused-credential.js'
-import { tunnel, type Side } from './tunnel.js'
+import { tunnel, type Farewell, type Side } from './tunnel.js'
 
 /** What an upgrade needs to know of the cluster; `cluster.ts` has it. */
 export interface UpgradeUpstream {
@@ -28,6 +29,12 @@ export interface UpgradeOptions {
    * @default 65_000 ms
    */
   readonly headTimeoutMs?: number
+  /**
+   * Whether a tunnel that is asked to end does: a WebSocket with a close frame, for which its frames are followed
+   * all the time; any other by being cut. Without it a tunnel that is asked goes on.
+   * @default false
+   */
+  readonly endsWhenAsked?: boolean
 }
 
 /**
@@ -49,7 +56,7 @@ export function createUpgrade(
       if (refusesCredential(granted, answer)) throw new Refusal('upstream_credential')
     }
     return 'socket' in answer
-      ? await switched(granted, client, answer)
+      ? await switched(granted, client, answer, options)
       : await refused(granted, client, answer)
   }
 }
@@ -120,7 +127,7 @@ function ask(
       socket.once(isPlain ? 'connect' : 'secureConnect', () => clearTimeout(connecting)),
     )
     client.onGone(() => fail(new Refusal('client_gone')))
-    client.onAskedToEnd(() => fail(new Refusal('draining')))
+    client.onAskedToEnd(fail)
     let isReset = false
     request.on('error', error => {
       isReset = true
@@ -159,6 +166,7 @@ async function switched(
   granted: Granted,
   client: Client,
   { message, socket }: Switched,
+  { endsWhenAsked = false }: UpgradeOptions,
 ): Promise<Outcome> {
   const { id, head, info } = granted.context
   if (!client.switchProtocols || head.upgrade === undefined) {
@@ -174,12 +182,32 @@ async function switched(
   ])
   const kind = info.longRunning
   if (kind !== undefined) facts.stream.publish({ kind, change: 1 })
+  const farewell = endsWhenAsked && head.upgrade === 'websocket' ? closeFrameFor(client) : undefined
+  if (endsWhenAsked && !farewell) client.onAskedToEnd(() => client.abort())
   const { bytes, broken } = await tunnel(
     { stream: ours, cut: () => client.abort() },
     sideOf(socket),
+    farewell,
   )
   if (kind !== undefined) facts.stream.publish({ kind, change: -1 })
   return { status: 101, bytes, ended: ending(broken) }
+}
+
+/** Between two frames, a close frame that says why. */
+const closeFrameFor = (client: Client): Farewell => ({
+  whenDue: then =>
+    client.onAskedToEnd(because => then(closeFrame(policyViolation, because.toStatus().message))),
+  boundary: webSocketFrames(),
+})
+
+/** RFC 6455, 7.4.1. A normal closure would tell kubectl that the command had come to its end. */
+const policyViolation = 1008
+
+/** RFC 6455, 5.5.1; the reason must not be longer than 123 bytes. */
+function closeFrame(code: number, reason: string): Buffer {
+  const content = Buffer.from(`\0\0${reason}`)
+  content.writeUInt16BE(code)
+  return Buffer.concat([Buffer.from([0x88, content.length]), content])
 }
 
 /** Without TLS only a reset is no orderly end; `resetAndDestroy` would say goodbye first, and be believed. */

@@ -41,6 +41,7 @@ function client(
     flush: () => undefined,
     askToEnd: () => undefined,
     cut: () => note('cut'),
+    asked: undefined,
     isCut: false,
     onWritable: () => undefined,
     onGone: () => undefined,

@@ -23,7 +23,7 @@ const reasons = (await samples(() => {})).filter(line => line.startsWith('gatewa
 
 const atRest = [
   ...reasons,
-  ...['watch', 'log', 'exec', 'attach', 'portforward', 'proxy'].map(
+  ...['watch', 'log', 'exec', 'attach', 'portforward', 'proxy', 'pprof'].map(
     kind => `gateway_open_streams{kind="${kind}"} 0`,
   ),
   'gateway_token_cache_total{result="hit"} 0',

@@ -97,7 +97,6 @@ t.test('a flag that a later version has is not accepted by this one', async t =>
     'token-passthrough-audiences',
     'extra-user-headers',
     'extra-user-header-client-ip',
-    'close-streams-at-token-expiry',
     'audit-log-path',
   ]) {
     t.same(readCommandLine([`--${later}=x`]).faults, [

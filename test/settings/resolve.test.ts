@@ -75,6 +75,7 @@ t.test('issuer and audience are all that a gateway in a cluster needs', async t 
     groups: { denied: [] },
     maxGroups: 256,
     maxInFlightPerUser: 0,
+    closeStreamsAtTokenExpiry: false,
     logLevel: 'info',
     shutdownGracePeriodMs: 60_000,
   } satisfies ServeSettings)
@@ -115,6 +116,7 @@ t.test('every flag arrives where it belongs', async t => {
         '--denied-groups=oidc:y*',
         '--max-groups=1',
         '--max-in-flight-per-user=20',
+        '--close-streams-at-token-expiry',
         '--log-level=debug',
         '--shutdown-grace-period=24h',
       ],
@@ -152,6 +154,7 @@ t.test('every flag arrives where it belongs', async t => {
       groups: { allowed: ['oidc:*', 'ops'], denied: ['oidc:x', 'oidc:y*'] },
       maxGroups: 1,
       maxInFlightPerUser: 20,
+      closeStreamsAtTokenExpiry: true,
       logLevel: 'debug',
       shutdownGracePeriodMs: 86_400_000,
     } satisfies ServeSettings,

@@ -65,7 +65,9 @@ const refused = async (outcome: Promise<Outcome>): Promise<string> =>
     (error: unknown) => (error as Refusal).code,
   )
 
-const watch: About = { target: '/api/v1/pods?watch=true' }
+const watch = { target: '/api/v1/pods?watch=true' } satisfies About
+const log = '/api/v1/namespaces/a/pods/b/log?follow=true'
+const proxied = '/api/v1/namespaces/a/services/b/proxy/x'
 const complete = (client: RecordingClient, status = 200): Outcome => ({
   status,
   bytes: client.bytes,
@@ -473,6 +475,92 @@ t.test(
     t.equal(await waited, 'draining')
   },
 )
+
+t.test(
+  'one that is asked in the middle of a flood ends at the first boundary, not the last',
+  async t => {
+    const frame = (content: string): Buffer => {
+      const length = Buffer.alloc(4)
+      length.writeUInt32BE(content.length)
+      return Buffer.concat([length, Buffer.from(content)])
+    }
+    const [first, second] = [frame('a\nb'), frame('c\n')]
+    for (const [title, contentType, target, begun, rest] of [
+      ['lines', 'text/plain', log, 'one\ntw', 'o\nthree\nfo'],
+      ['events', 'application/json', watch.target, '{"a":1}\n{', '}\n{"c"'],
+      ['an event stream', 'text/event-stream', proxied, 'data: a\n\nda', 'ta: b\ndata'],
+      [
+        'protobuf',
+        'application/vnd.kubernetes.protobuf;stream=watch',
+        watch.target,
+        Buffer.concat([first, first.subarray(0, 6)]),
+        Buffer.concat([first.subarray(6), second, second]),
+      ],
+    ] as const) {
+      const { api, carry } = await subject(t)
+      const answer = stream(contentType)
+      api.respondWith(answer.respond)
+      const client = new RecordingClient()
+      const carried = carry(granted({ target }), client)
+      await answer.send(begun)
+      await client.until(({ bytes }) => bytes === begun.length)
+      client.askToEnd()
+      t.notOk(client.said.includes('end'), title)
+      await answer.send(rest)
+      t.strictSame(await carried, complete(client), title)
+      const end = { lines: 'o\n', events: '}\n', 'an event stream': 'ta: b\n' }
+      const ends = title === 'protobuf' ? first.subarray(6) : Buffer.from(end[title])
+      t.strictSame(Buffer.concat(client.chunks), Buffer.concat([Buffer.from(begun), ends]), title)
+    }
+  },
+)
+
+t.test('what has an end of its own is not ended early, lest it look whole', async t => {
+  const text = 'Content-Type: text/plain\r\n'
+  const length = `${text}Content-Length: 8\r\n\r\n`
+  const chunked = 'Transfer-Encoding: chunked\r\n\r\n'
+  for (const [title, target, head] of [
+    [
+      'a log that is not followed',
+      '/api/v1/namespaces/a/pods/b/log',
+      `200 OK\r\n${text}${chunked}`,
+    ],
+    ['a proxied answer', proxied, `200 OK\r\n${text}${chunked}`],
+    ['a measured answer', log, `200 OK\r\n${length}`],
+    ['a compressed answer', log, `200 OK\r\n${text}Content-Encoding: gzip\r\n${chunked}`],
+    ['a refusal', log, `403 Forbidden\r\n${text}${chunked}`],
+    [
+      'events of another kind',
+      watch.target,
+      `200 OK\r\nContent-Type: application/cbor-seq\r\n${chunked}`,
+    ],
+    [
+      'protobuf that is no stream',
+      watch.target,
+      `200 OK\r\nContent-Type: application/vnd.kubernetes.protobuf\r\n${chunked}`,
+    ],
+  ] as const) {
+    const { api, carry } = await subject(t)
+    const half = deferred()
+    const [one, two] =
+      head === `200 OK\r\n${length}`
+        ? ['one\n', 'two\n']
+        : ['4\r\none\n\r\n', '4\r\ntwo\n\r\n0\r\n\r\n']
+    api.respondWith(async (_, answer) => {
+      await answer.raw(`HTTP/1.1 ${head}${one}`)
+      await half.promise
+      await answer.raw(two)
+    })
+    const client = new RecordingClient()
+    const carried = carry(granted({ target }), client)
+    await client.until(({ text }) => text === 'one\n')
+    client.askToEnd()
+    t.notOk(client.said.includes('end'), title)
+    half.resolve()
+    t.equal((await carried).ended, 'complete', title)
+    t.equal(client.text, 'one\ntwo\n', title)
+  }
+})
 
 t.test('a short request is not ended for being asked to', async t => {
   const { api, carry } = await subject(t)

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Client, HeaderList } from '../../lib/exchange.js'
+import { Refusal } from '../../lib/refusal.js'
 
 /** A client that notes what it is told, and does what a test wants. */
 export class RecordingClient implements Client {
@@ -18,7 +19,7 @@ export class RecordingClient implements Client {
   #finish: (complete: boolean) => void = () => undefined
   readonly #writable: Array<() => void> = []
   readonly #gone: Array<() => void> = []
-  readonly #asked: Array<() => void> = []
+  readonly #asked: Array<(because: Refusal) => void> = []
   readonly #watching = new Set<() => void>()
 
   constructor(body?: Readable) {
@@ -87,7 +88,7 @@ export class RecordingClient implements Client {
     this.#gone.push(listener)
   }
 
-  onAskedToEnd(listener: () => void): void {
+  onAskedToEnd(listener: (because: Refusal) => void): void {
     this.#asked.push(listener)
   }
 
@@ -100,8 +101,8 @@ export class RecordingClient implements Client {
     for (const listener of this.#gone) listener()
   }
 
-  askToEnd(): void {
-    for (const listener of this.#asked) listener()
+  askToEnd(because = new Refusal('draining')): void {
+    for (const listener of this.#asked) listener(because)
   }
 
   #note(what: string): void {

@@ -6,10 +6,17 @@ import { setTimeout as pause } from 'node:timers/promises'
 import tls from 'node:tls'
 import t, { type Test } from 'tap'
 import { facts } from '../../lib/channels.js'
+import { Refusal } from '../../lib/refusal.js'
 import { tunnel } from '../../lib/upstream/tunnel.js'
 import type { RawConnection } from '../actors/raw-client.js'
 import { reset } from '../actors/reset.js'
-import { subject, switching, type SubjectOptions, type Switched } from './upgrade-subject.js'
+import {
+  subject,
+  switchedTo,
+  switching,
+  type SubjectOptions,
+  type Switched,
+} from './upgrade-subject.js'
 
 // Records of TLS 1.2 say in the clear what they are: an alert at the end is a goodbye.
 tls.DEFAULT_MAX_VERSION = 'TLSv1.2'
@@ -254,6 +261,93 @@ t.test('over TLS, who was cut off is not told goodbye', async t => {
     else t.strictSame(told, [goodbye, goodbye], title)
   }
 })
+
+const due = new Refusal('token_expired')
+const closing = Buffer.concat([
+  Buffer.from([0x88, 2 + 'the token has expired'.length, 0x03, 0xf0]),
+  Buffer.from('the token has expired'),
+])
+const frame = (content: string): Buffer =>
+  Buffer.concat([Buffer.from([0x82, content.length]), Buffer.from(content)])
+
+for (const secure of [true, false]) {
+  t.test(`a WebSocket that is asked to end is closed (${secure ? 'TLS' : 'TCP'})`, async t => {
+    await t.test('between two frames at once, and the API server is cut', async t => {
+      const { client, there, clients, over } = await opened(t, { tls: secure, endsWhenAsked: true })
+      await there.write(frame('hello\n'))
+      await client.readUntil('\n')
+      clients[0]?.askToEnd(due)
+      const said = await client.readUntil('expired')
+      t.strictSame(said.subarray(-closing.length), closing)
+      t.equal(await client.gone, 'fin')
+      const how = await there.gone
+      if (!secure) t.equal(how, 'rst')
+      client.end()
+      t.strictSame(await over(), { status: 101, bytes: 8, ended: 'upstream_broke' })
+      t.equal(client.reader.unread.length, 0)
+    })
+
+    await t.test('in the middle of a frame when that is over', async t => {
+      const { client, there, clients, over } = await opened(t, { tls: secure, endsWhenAsked: true })
+      const whole = Buffer.concat([frame('one\n'), frame('second\n'), frame('third\n')])
+      await there.write(whole.subarray(0, 9))
+      await client.readUntil('\n'.concat(whole.subarray(6, 9).toString('latin1')))
+      clients[0]?.askToEnd(due)
+      await client.write('nobody hears this')
+      await there.write(whole.subarray(9))
+      const said = await client.readUntil('expired')
+      t.strictSame(
+        said,
+        Buffer.concat([whole.subarray(6, 9), whole.subarray(9, 15), closing]).subarray(
+          -said.length,
+        ),
+      )
+      t.equal(await client.gone, 'fin')
+      t.notMatch(there.received.toString(), 'nobody')
+      client.end()
+      await over()
+    })
+
+    await t.test('with an API server that said its last word before', async t => {
+      const { client, there, clients, over } = await opened(t, { tls: secure, endsWhenAsked: true })
+      await there.write(frame('bye\n'))
+      there.socket.end()
+      t.equal(await client.gone, 'fin')
+      clients[0]?.askToEnd(due)
+      await there.gone
+      t.match(await over(), { status: 101 })
+      t.equal(client.reader.unread.toString().slice(2), 'bye\n', 'with nothing behind its end')
+    })
+
+    await t.test('and let go of, if it does not hang up', async t => {
+      const { client, clients, over } = await opened(t, { tls: secure, endsWhenAsked: true })
+      clients[0]?.askToEnd(due)
+      await client.readUntil('expired')
+      // Our side stays open: only the gateway can end this now.
+      t.match(await over(), { status: 101 })
+    })
+  })
+
+  t.test(`a tunnel without frames is cut (${secure ? 'TLS' : 'TCP'})`, async t => {
+    const world = await subject(t, { tls: secure, endsWhenAsked: true })
+    const { respond, switched } = switching(switchedTo('SPDY/3.1'))
+    world.api.respondWith(respond)
+    const client = await world.ask({
+      method: 'POST',
+      headers: [
+        ['Connection', 'Upgrade'],
+        ['Upgrade', 'SPDY/3.1'],
+      ],
+    })
+    await client.readHead()
+    const there = await switched
+    world.clients[0]?.askToEnd(due)
+    const how = [await client.gone, await there.gone]
+    if (!secure) t.strictSame(how, ['rst', 'rst'])
+    t.equal(client.reader.unread.length, 0)
+    t.match(await world.over(), { status: 101, ended: 'client_gone' })
+  })
+}
 
 t.test('streams are counted while they last', async t => {
   const kinds: unknown[] = []

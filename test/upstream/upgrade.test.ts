@@ -1,6 +1,7 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
 import type { Outcome } from '../../lib/exchange.js'
+import { Refusal } from '../../lib/refusal.js'
 import { bytes, redirect, silence, unauthorized } from '../actors/api-server-answers.js'
 import { statusBody, type Responder } from '../actors/api-server.js'
 import { deferred } from '../actors/deferred.js'
@@ -427,7 +428,7 @@ t.test('one that is asked to end before it was answered is told to go elsewhere'
   api.respondWith(silence)
   const client = await ask()
   const request = await api.request(0)
-  clients[0]?.askToEnd()
+  clients[0]?.askToEnd(new Refusal('draining'))
   const answer = await client.readResponse()
   t.strictSame([answer.status, answer.values('retry-after')], [503, ['5']])
   t.equal(await over(), 'draining')
@@ -438,7 +439,7 @@ t.test('one that is asked to end before it was answered is told to go elsewhere'
     api.respondWith(respond)
     const client = await ask()
     await client.readHead()
-    clients[0]?.askToEnd()
+    clients[0]?.askToEnd(new Refusal('draining'))
     await client.write('still here\n')
     t.equal(await (await switched).readUntil('\n'), 'still here\n')
     clients[0]?.cut()
