@@ -18,6 +18,10 @@ const commands: Readonly<
     does: 'translates the configuration of a kube-oidc-proxy',
     load: () => import('./migrate.js'),
   },
+  rbac: {
+    does: "prints what the gateway's own credential needs, and nothing more",
+    load: () => import('./rbac.js'),
+  },
 }
 
 const help = `Usage: impersonation-gateway <command> [flags]

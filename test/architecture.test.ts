@@ -39,7 +39,7 @@ t.test('the policy alone mints grants', async t => {
 })
 
 t.test('one module alone writes the names of impersonation headers', async t => {
-  const written = saying(/['"`]Impersonate-/i).filter(path => !path.startsWith('lib/demo/'))
+  const written = saying(/['"`]Impersonate-(?!on:)/i).filter(path => !path.startsWith('lib/demo/'))
   t.strictSame(written, ['lib/upstream/headers.ts'])
 })
 
@@ -133,6 +133,7 @@ t.test('nothing is called a helper', async t => {
 const untested: Readonly<Record<string, string>> = {
   'lib/demo/exchange-line.ts': 'a part of the command, which test/demo/demo.test.ts runs',
   'lib/demo/scene.ts': 'a part of the command, which test/demo/demo.test.ts runs',
+  'lib/rbac/manifest.ts': 'what the command prints, which test/rbac/command.test.ts compares whole',
 }
 
 t.test('every module is tested: by its own test, or as an inner part of its room', async t => {

@@ -97,7 +97,7 @@ t.test(
   'the impersonation that the service account is given is no more than the mode sends',
   async t => {
     const documents = parseAllDocuments(read('examples/service-account-mode/rbac.yaml'))
-    const role: unknown = Array.isArray(documents) ? documents[0]?.toJS() : undefined
+    const role: unknown = Array.isArray(documents) ? documents[1]?.toJS() : undefined
     t.match(role, { kind: 'ClusterRole' })
     t.same((role as { readonly rules: unknown }).rules, [
       { apiGroups: [''], resources: ['users'], verbs: ['impersonate'] },
@@ -134,6 +134,13 @@ t.test('a flag that a page calls by name exists', async t => {
     'version',
     'username-prefix',
     'from',
+    'as-user-extra',
+    'mode',
+    'group',
+    'user',
+    'extra-key',
+    'namespace',
+    'service-account',
   ]
   const known: readonly string[] = [...flagNames, ...others]
   const exists = (name: string): boolean =>

@@ -2,7 +2,7 @@ import { readCommandLine } from './command-line.js'
 import { readDocument } from './document.js'
 import { fault, reasonOf } from './fault.js'
 import { readFromDisk } from './files.js'
-import type { FlagName, Given } from './flags.js'
+import { flagNames, serveFlags, type FlagName, type Given, type GivenFlags } from './flags.js'
 import { serveHelp } from './help.js'
 import { resolveServe, type Resolution, type World } from './resolve.js'
 
@@ -16,9 +16,36 @@ export function loadServe(
   world: World = {},
 ): Resolution | { readonly help: string } {
   const line = readCommandLine(args)
-  if (line.help) return { help: serveHelp() }
+  return line.help ? { help: serveHelp() } : load(args, world, given => resolveServe(given, world))
+}
+
+/**
+ * The same for a gateway that runs somewhere else: what only that machine has (certificates, kubeconfig) is
+ * not looked for, and the settings say nothing of it.
+ */
+export function loadElsewhere(args: readonly string[], world: World = {}): Resolution {
+  const env = { KUBERNETES_SERVICE_HOST: 'localhost', KUBERNETES_SERVICE_PORT: '443' }
+  return load(args, world, given =>
+    resolveServe(new Map([...given].filter(([name]) => !ofTheMachine.has(name))), {
+      ...world,
+      env,
+    }),
+  )
+}
+
+const ofTheMachine: ReadonlySet<FlagName> = new Set([
+  ...flagNames.filter(name => serveFlags[name].kind === 'file'),
+  'context',
+])
+
+function load(
+  args: readonly string[],
+  world: World,
+  resolve: (given: GivenFlags) => Resolution,
+): Resolution {
+  const line = readCommandLine(args)
   const file = readConfig(line.given.get('config'), world.readFile ?? readFromDisk)
-  const resolution = resolveServe(new Map([...file.given, ...line.given]), world)
+  const resolution = resolve(new Map([...file.given, ...line.given]))
   const faults = [
     ...line.faults,
     ...file.faults,

@@ -1,0 +1,183 @@
+import { emptyManifest, manifest } from '../lib/rbac/manifest.js'
+import {
+  neededRights,
+  unconstrainable,
+  type ClosedSets,
+  type RightsConfiguration,
+  type RightsMode,
+} from '../lib/rbac/needed.js'
+import { fault } from '../lib/settings/fault.js'
+import { loadElsewhere } from '../lib/settings/load.js'
+import { takeFlags } from '../lib/settings/own-flags.js'
+import type { ServeSettings } from '../lib/settings/resolve.js'
+
+const help = `Usage: impersonation-gateway rbac [flags]
+
+Prints what a gateway with these flags needs of the cluster's RBAC, and nothing more: a ServiceAccount, a
+ClusterRole and its binding, for kubectl apply. Takes the flags of serve (serve --help lists them), or
+--config; files of the machine where the gateway runs need not be here.
+
+  --mode <mode>             legacy (default): the verb impersonate, as every Kubernetes has it;
+                            constrained: Kubernetes 1.36 or newer, where nobody can become system:masters,
+                            a node or a service account by it (KEP-5284)
+  --group <name>            a group that callers can be in, as the cluster sees it, prefix included; may be
+                            repeated: these are all, then
+  --user <name>             a user that callers can be; likewise
+  --extra-key <key>         a key under which clients may ask for extra (--as-user-extra); may be repeated
+  --namespace <name>        of the service account (default impersonation-gateway)
+  --service-account <name>  its name, and that of the role (default impersonation-gateway)
+  --help                    says this
+
+Without --group the legacy role can name every group, system:masters too: serve refuses a credential with
+such a role. Name the groups, or take --mode=constrained.
+`
+
+const ownFlags = {
+  mode: { choices: ['legacy', 'constrained'] },
+  group: { repeated: true },
+  user: { repeated: true },
+  'extra-key': { repeated: true },
+  namespace: {},
+  'service-account': {},
+} as const
+
+/** `rbac`: prints the rights that a configuration needs. Resolves with the exit status. */
+export function run(args: readonly string[]): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(help)
+    return Promise.resolve(0)
+  }
+  const asked = printed(args)
+  if ('faults' in asked) {
+    for (const line of asked.faults) process.stderr.write(`${line}\n`)
+    return Promise.resolve(2)
+  }
+  for (const line of asked.warnings) process.stderr.write(`${line}\n`)
+  process.stdout.write(asked.yaml)
+  return Promise.resolve(0)
+}
+
+type Printed =
+  | { readonly yaml: string; readonly warnings: readonly string[] }
+  | { readonly faults: readonly string[] }
+
+function printed(args: readonly string[]): Printed {
+  const { values, rest, faults } = takeFlags(args, ownFlags)
+  const loaded = loadElsewhere(rest)
+  const mode: RightsMode = values.mode[0] === 'constrained' ? 'constrained' : 'legacy'
+  const name = values['service-account'][0] ?? 'impersonation-gateway'
+  const namespace = values.namespace[0] ?? 'impersonation-gateway'
+  const own = [
+    ...faults,
+    ...wrongName('service-account', name, subdomain),
+    ...wrongName('namespace', namespace, label),
+  ]
+  if ('faults' in loaded) return { faults: [...own, ...loaded.faults] }
+  const { settings } = loaded
+  if (settings.credentialMode.kind === 'caller') {
+    return own.length > 0
+      ? { faults: own }
+      : { yaml: emptyManifest({ name, namespace }), warnings: [] }
+  }
+  const configuration = rightsOf(settings)
+  const closed = closedSets(values)
+  own.push(...wrongSets(configuration, mode, closed))
+  if (own.length > 0) return { faults: own }
+  const rights = neededRights(configuration, mode, closed)
+  const warnings = openWarnings(mode, rights)
+  const remarks = warnings.map(line => `Attention: ${line}`)
+  return { yaml: manifest(rights, { name, namespace, mode, remarks }), warnings }
+}
+
+/** What the rights depend on, of a gateway that comes with its own credential. */
+function rightsOf(settings: ServeSettings): RightsConfiguration {
+  const { allowed, denied } = settings.groups
+  const isList = allowed?.every(entry => !entry.endsWith('*')) ?? false
+  return {
+    groups: settings.issuer.groupsClaim !== undefined,
+    ...(allowed && isList && { onlyGroups: allowed.filter(group => !denied.includes(group)) }),
+    uid: false,
+    extraKeys: [],
+    reservedUsers: [...settings.reserved.users],
+    reservedGroups: [...settings.reserved.groups],
+    clientImpersonation: false,
+    tokenReview: false,
+  }
+}
+
+const closedSets = (values: {
+  readonly [name in 'user' | 'group' | 'extra-key']: readonly string[]
+}): ClosedSets => ({
+  ...(values.user.length > 0 && { users: values.user }),
+  ...(values.group.length > 0 && { groups: values.group }),
+  ...(values['extra-key'].length > 0 && { extraKeys: values['extra-key'] }),
+})
+
+/** What cannot be, or would be more than it seems. */
+function wrongSets(
+  configuration: RightsConfiguration,
+  mode: RightsMode,
+  { users = [], groups = [], extraKeys = [] }: ClosedSets,
+): readonly string[] {
+  const { clientImpersonation, reservedUsers, reservedGroups } = configuration
+  const faults: string[] = []
+  if (groups.length > 0 && !configuration.groups && !clientImpersonation) {
+    const says = 'is not needed: callers have no groups, since --oidc-groups-claim is not given'
+    faults.push(fault('--group', groups[0], says))
+  }
+  if (extraKeys.length > 0 && !clientImpersonation) {
+    const says =
+      'is not needed: clients may ask for nothing without --client-impersonation=authorize'
+    faults.push(fault('--extra-key', extraKeys[0], says))
+  }
+  for (const [flag, names, reserved] of [
+    ['user', users, reservedUsers],
+    ['group', groups, reservedGroups],
+  ] as const) {
+    for (const name of names) {
+      if (name === '*')
+        faults.push(fault(`--${flag}`, name, 'would stand for every name; leave it out'))
+      const isAsked = clientImpersonation && name !== 'system:masters'
+      if (name.startsWith('system:') && !isAsked && !reserved.includes(name)) {
+        const says = `is never sent: names that begin with "system:" need --allow-reserved-${flag}s`
+        faults.push(fault(`--${flag}`, name, says))
+      }
+    }
+  }
+  for (const key of extraKeys) {
+    if (key !== key.toLowerCase()) {
+      faults.push(fault('--extra-key', key, 'must be in lower case, as the API server reads it'))
+    }
+  }
+  if (mode === 'constrained') {
+    const keys = [...new Set([...configuration.extraKeys, ...extraKeys])]
+    for (const key of unconstrainable(keys)) {
+      const says = `cannot be constrained: the API server takes no extra key but domain/path in lower case there, and "${key}" is none; use --mode=legacy`
+      faults.push(fault('--mode', mode, says))
+    }
+  }
+  return faults
+}
+
+/** What a reader should know of open sets. */
+function openWarnings(
+  mode: RightsMode,
+  rights: ReturnType<typeof neededRights>,
+): readonly string[] {
+  const open = rights.some(
+    ({ resources, resourceNames }) => resources?.includes('groups') && resourceNames === undefined,
+  )
+  return mode === 'legacy' && open
+    ? [
+        'this role can say system:masters, and serve refuses it for that; name the groups (--group=…), or use --mode=constrained',
+      ]
+    : []
+}
+
+const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
+const subdomain = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
+
+const wrongName = (flag: string, name: string, fits: RegExp): readonly string[] =>
+  fits.test(name) || name === ''
+    ? []
+    : [fault(`--${flag}`, name, 'is no name in Kubernetes: lower-case letters, digits and "-"')]

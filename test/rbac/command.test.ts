@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { parseAllDocuments } from 'yaml'
+import { runProgram } from '../actors/gateway.js'
+import { root } from '../actors/program.js'
+
+const issuer = ['--oidc-issuer-url=https://issuer.example.com', '--oidc-client-id=kubernetes']
+const own = [...issuer, '--unsafe-use-service-account-token']
+const rbac = (...args: string[]) => runProgram(['rbac', ...args])
+
+t.test('prints the rights of the example, as they stand in it', async t => {
+  const printed = await rbac(
+    `--config=${join(root, 'examples/service-account-mode/config.yaml')}`,
+    '--group=oidc:developers',
+    '--group=oidc:viewers',
+  )
+  const stdout = readFileSync(join(root, 'examples/service-account-mode/rbac.yaml'), 'utf8')
+  t.same(printed, { code: 0, signal: null, stdout, stderr: '' })
+})
+
+t.test("in caller's-token mode nothing is needed, and it says so", async t => {
+  t.same(await rbac(...issuer, '--namespace', 'a', '--service-account=b.c'), {
+    code: 0,
+    signal: null,
+    stdout: `# Nothing is needed: requests go on with their callers' own tokens, and the gateway has no credential.
+# This service account has no rights, and its token is not mounted.
+
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: b.c
+  namespace: a
+automountServiceAccountToken: false
+`,
+    stderr: '',
+  })
+})
+
+t.test('names are told as they are, whatever YAML makes of them', async t => {
+  const groups = ['yes', '0x1f', '12:30:45', '~', 'ünïcode ✓', "it's", 'a: b', '- x', '#', '1_0']
+  const { stdout } = await rbac(
+    ...own,
+    '--oidc-groups-claim=groups',
+    ...groups.map(group => `--group=${group}`),
+  )
+  t.match(documents(stdout)[1], {
+    kind: 'ClusterRole',
+    rules: [{}, { resources: ['groups'], resourceNames: groups.toSorted() }],
+  })
+})
+
+t.test('constrained, for a namespace and an account of its own', async t => {
+  const { code, stdout, stderr } = await rbac(
+    ...own,
+    '--mode=constrained',
+    '--namespace=a',
+    '--service-account=b',
+    '--allow-reserved-users=system:serviceaccount:ci:deployer',
+  )
+  t.same([code, stderr], [0, ''])
+  t.match(documents(stdout), [
+    { kind: 'ServiceAccount', metadata: { name: 'b', namespace: 'a' } },
+    { kind: 'ClusterRole', metadata: { name: 'b' } },
+    {
+      kind: 'ClusterRoleBinding',
+      roleRef: { kind: 'ClusterRole', name: 'b' },
+      subjects: [{ kind: 'ServiceAccount', name: 'b', namespace: 'a' }],
+    },
+    {
+      kind: 'Role',
+      metadata: { name: 'b', namespace: 'ci' },
+      rules: [{ resources: ['serviceaccounts'], resourceNames: ['deployer'] }],
+    },
+    {
+      kind: 'RoleBinding',
+      metadata: { name: 'b', namespace: 'ci' },
+      roleRef: { kind: 'Role', name: 'b' },
+      subjects: [{ kind: 'ServiceAccount', name: 'b', namespace: 'a' }],
+    },
+  ])
+})
+
+t.test('a legacy role that can say system:masters is printed with a warning', async t => {
+  const warning =
+    'this role can say system:masters, and serve refuses it for that; name the groups (--group=…), or use --mode=constrained'
+  const open = await rbac(...own, '--oidc-groups-claim=groups')
+  t.same([open.code, open.stderr], [0, `${warning}\n`])
+  t.match(open.stdout, `\n# Attention: ${warning}\n`)
+  for (const flag of ['--group=a', '--mode=constrained', '--allowed-groups=a,b']) {
+    const closed = await rbac(...own, '--oidc-groups-claim=groups', flag)
+    t.same([closed.code, closed.stderr], [0, ''])
+    t.notMatch(closed.stdout, 'system:masters')
+  }
+})
+
+t.test('everything that is wrong is told at once', async t => {
+  const { code, stdout, stderr } = await rbac(
+    ...own,
+    '--mode=other',
+    '--user=',
+    '--namespace=a.b',
+    '--service-account=A',
+    '--service-account',
+    '--oidc-nothing=1',
+  )
+  t.same([code, stdout], [2, ''])
+  t.same(stderr.trimEnd().split('\n'), [
+    '--service-account: needs a value, as --service-account=<…>',
+    '--mode "other": must be one of legacy, constrained',
+    '--user "": must not be empty',
+    '--service-account "A": is no name in Kubernetes: lower-case letters, digits and "-"',
+    '--namespace "a.b": is no name in Kubernetes: lower-case letters, digits and "-"',
+    'unknown flag "--oidc-nothing"; --help lists them',
+  ])
+  const sets = await rbac(...own, '--group=a', '--user=system:admin', '--user=*', '--extra-key=a')
+  t.same([sets.code, sets.stdout], [2, ''])
+  t.same(sets.stderr.trimEnd().split('\n'), [
+    '--group "a": is not needed: callers have no groups, since --oidc-groups-claim is not given',
+    '--extra-key "a": is not needed: clients may ask for nothing without --client-impersonation=authorize',
+    '--user "system:admin": is never sent: names that begin with "system:" need --allow-reserved-users',
+    '--user "*": would stand for every name; leave it out',
+  ])
+})
+
+t.test('--help tells its own flags', async t => {
+  const { code, stdout } = await rbac('--help')
+  t.equal(code, 0)
+  t.match(stdout, /^Usage: impersonation-gateway rbac \[flags\]\n/)
+})
+
+/** As kubectl reads it: YAML 1.1. */
+const documents = (text: string): unknown[] => {
+  const parsed = parseAllDocuments(text, { version: '1.1' })
+  return Array.isArray(parsed) ? parsed.map(document => document.toJS() as unknown) : []
+}
