@@ -16,6 +16,7 @@ import { startListener, type Listener } from '../lib/edge/listener.js'
 import { createPeerAddress } from '../lib/edge/peer-address.js'
 import { refuse } from '../lib/edge/reply.js'
 import { createGateway, type Stages } from '../lib/gateway.js'
+import { createOwnExtra } from '../lib/impersonate/own-extra.js'
 import { createPolicy, type CredentialMode } from '../lib/impersonate/policy.js'
 import { createSelfReview } from '../lib/impersonate/self-review.js'
 import { createLog } from '../lib/observe/log.js'
@@ -142,6 +143,7 @@ async function assemble(
     authorize: createPolicy({
       mode: modeOf(settings, cluster),
       clientImpersonation: settings.clientImpersonation,
+      ownExtra: createOwnExtra(settings.extra),
     }),
     carry: async (granted, client) => {
       const carry = granted.context.head.upgrade === undefined ? forward : upgrade

@@ -237,6 +237,17 @@ export const serveFlags = {
     kind: 'switch',
     help: 'End watches, logs, exec, attach and port-forward when the token that opened them expires: at its "exp" plus --oidc-clock-skew.',
   },
+  'extra-user-headers': {
+    section: 'Impersonation',
+    kind: 'repeated',
+    placeholder: 'key=value,…',
+    help: 'Extra of every user, sent as Impersonate-Extra-<key> beside Impersonate-User; needs RBAC on each key.',
+  },
+  'extra-user-header-client-ip': {
+    section: 'Impersonation',
+    kind: 'switch',
+    help: "The client's address as Impersonate-Extra-Remote-Client-Ip beside Impersonate-User; needs RBAC on that key.",
+  },
   'log-level': {
     section: 'Process',
     kind: 'choice',

@@ -1,4 +1,5 @@
 import { contentOf, readFromDisk, type ReadFile } from './files.js'
+import { resolveExtra, type ExtraSettings } from './extra.js'
 import type { GivenFlags } from './flags.js'
 import { resolveIssuer, type IssuerSettings } from './issuer.js'
 import { resolveListening, type AdminSettings, type ListenSettings } from './listening.js'
@@ -17,6 +18,7 @@ export interface ServeSettings {
   readonly reserved: { readonly users: ReadonlySet<string>; readonly groups: ReadonlySet<string> }
   /** Names and beginnings of names (with `*`) of groups. */
   readonly groups: { readonly allowed?: readonly string[]; readonly denied: readonly string[] }
+  readonly extra: ExtraSettings
   readonly maxGroups: number
   /** 0 for no limit. */
   readonly maxInFlightPerUser: number
@@ -62,6 +64,7 @@ export function resolveServe(given: GivenFlags, world: World = {}): Resolution {
       groups: resolveReserved(values, 'allow-reserved-groups'),
     },
     groups: resolveGroups(values),
+    extra: resolveExtra(values),
     maxGroups: values.number('max-groups', 1) ?? 1,
     maxInFlightPerUser: values.number('max-in-flight-per-user', 0) ?? 0,
     closeStreamsAtTokenExpiry: values.switched('close-streams-at-token-expiry'),

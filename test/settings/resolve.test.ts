@@ -73,6 +73,7 @@ t.test('issuer and audience are all that a gateway in a cluster needs', async t 
     clientImpersonation: 'strip',
     reserved: { users: new Set(), groups: new Set() },
     groups: { denied: [] },
+    extra: { fixed: {}, clientIp: false },
     maxGroups: 256,
     maxInFlightPerUser: 0,
     closeStreamsAtTokenExpiry: false,
@@ -114,6 +115,9 @@ t.test('every flag arrives where it belongs', async t => {
         '--allowed-groups=oidc:*,ops',
         '--denied-groups=oidc:x',
         '--denied-groups=oidc:y*',
+        '--extra-user-headers=Team=a,"note=x, ""y""",team=b=c',
+        '--extra-user-headers=cluster=prod',
+        '--extra-user-header-client-ip',
         '--max-groups=1',
         '--max-in-flight-per-user=20',
         '--close-streams-at-token-expiry',
@@ -152,6 +156,10 @@ t.test('every flag arrives where it belongs', async t => {
       clientImpersonation: 'reject',
       reserved: { users: new Set(['system:a']), groups: new Set(['system:b', 'system:c']) },
       groups: { allowed: ['oidc:*', 'ops'], denied: ['oidc:x', 'oidc:y*'] },
+      extra: {
+        fixed: { team: ['a', 'b=c'], note: ['x, "y"'], cluster: ['prod'] },
+        clientIp: true,
+      },
       maxGroups: 1,
       maxInFlightPerUser: 20,
       closeStreamsAtTokenExpiry: true,
@@ -389,6 +397,36 @@ t.test('each fault names the flag, the value and what to change', async t => {
     [
       ['--max-in-flight-per-user=-1'],
       ['--max-in-flight-per-user "-1": must be a whole number of at least 0'],
+    ],
+    ...['team', '=a', 'a=', 'a= b', 'a =b', 'a=b\tc', 'a=1,,b=2'].map(
+      value =>
+        [
+          [`--extra-user-headers=${value}`],
+          [
+            `--extra-user-headers ${JSON.stringify(value.includes(',,') ? '' : value)}: must be key=value, neither of them blank or padded`,
+          ],
+        ] as const,
+    ),
+    ...['"a=b', 'a="b"', '"a=b"c'].map(
+      value =>
+        [
+          [`--extra-user-headers=${value}`],
+          [
+            `--extra-user-headers ${JSON.stringify(value)}: has a quote that is not closed, or text beside a quoted one`,
+          ],
+        ] as const,
+    ),
+    [
+      ['--extra-user-headers=Remote-Client-IP=1'],
+      [
+        '--extra-user-headers "Remote-Client-IP=1": has a key of the gateway; use --extra-user-header-client-ip',
+      ],
+    ],
+    [
+      ['--extra-user-header-client-ip', '--disable-impersonation'],
+      [
+        "--extra-user-header-client-ip: has no effect on the caller's own token; it needs Impersonate-*",
+      ],
     ],
     [['--max-groups=0'], ['--max-groups "0": must be a whole number of at least 1']],
     [['--max-groups=1.5'], ['--max-groups "1.5": must be a whole number of at least 1']],
