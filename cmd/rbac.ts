@@ -97,7 +97,10 @@ function rightsOf(settings: ServeSettings): RightsConfiguration {
     groups: settings.issuer.groupsClaim !== undefined,
     ...(allowed && isList && { onlyGroups: allowed.filter(group => !denied.includes(group)) }),
     uid: false,
-    extraKeys: [],
+    extraKeys: [
+      ...Object.keys(settings.extra.fixed),
+      ...(settings.extra.clientIp ? ['remote-client-ip'] : []),
+    ],
     reservedUsers: [...settings.reserved.users],
     reservedGroups: [...settings.reserved.groups],
     clientImpersonation: false,

@@ -7,7 +7,7 @@ export interface OwnExtraOptions {
   readonly clientIp: boolean
 }
 
-export const clientIpKey = 'remote-client-ip'
+const clientIpKey = 'remote-client-ip'
 
 /** The identity with what the gateway itself adds to it, for a request from this address. */
 export type OwnExtra = (identity: Identity, address: string) => Identity

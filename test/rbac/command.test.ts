@@ -50,6 +50,19 @@ t.test('names are told as they are, whatever YAML makes of them', async t => {
   })
 })
 
+t.test('extra that the gateway writes needs a right on each of its keys', async t => {
+  const { stdout } = await rbac(
+    ...own,
+    '--extra-user-headers=team=a,team=b,Site=c',
+    '--extra-user-header-client-ip',
+  )
+  t.same((documents(stdout)[1] as { rules?: unknown[] }).rules?.[1], {
+    verbs: ['impersonate'],
+    apiGroups: ['authentication.k8s.io'],
+    resources: ['userextras/remote-client-ip', 'userextras/site', 'userextras/team'],
+  })
+})
+
 t.test('constrained, for a namespace and an account of its own', async t => {
   const { code, stdout, stderr } = await rbac(
     ...own,
