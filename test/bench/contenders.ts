@@ -4,6 +4,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { createServer, connect, type AddressInfo } from 'node:net'
 import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { World } from './world.js'
 
 /** Something that answers the requests of the bench. */
@@ -14,6 +15,8 @@ export interface Contender {
   readonly pid?: number
   /** Whether it verifies tokens. */
   readonly verifies: boolean
+  /** Whether it takes part in the rounds over HTTP/2. */
+  readonly multiplexes: boolean
   close(): Promise<void>
 }
 
@@ -30,6 +33,7 @@ export const direct = ({ upstreamPort }: Setting): Contender => ({
   name: 'direct',
   port: upstreamPort,
   verifies: false,
+  multiplexes: false,
   close: () => Promise.resolve(),
 })
 
@@ -75,22 +79,43 @@ export async function gateway(
     const answer = await fetch(`http://127.0.0.1:${adminPort}/readyz`).catch(() => undefined)
     return answer?.ok ?? false
   })
-  return { name, port, ...measured(child), verifies: true }
+  return { name, port, ...measured(child), verifies: true, multiplexes: true }
 }
 
 /**
- * HAProxy with `jwt_verify`: the same checks of a token, without a memory, and the same headers. One
- * issuer key that never changes, no log, no name that is odd or reserved: half of the gateway's job.
+ * What `node:https` and undici cost when nobody decides anything in between: the floor under the
+ * gateway, and no gateway.
  */
-export async function haproxy({ world, upstreamPort }: Setting): Promise<Contender> {
+export async function bareNode({ world, upstreamPort }: Setting): Promise<Contender> {
+  const { files } = world
+  const port = await freePort()
+  const log = await world.write('node.log', '')
+  const script = fileURLToPath(new URL('./bare-node.ts', import.meta.url))
+  const args = [String(port), String(upstreamPort), files.cert, files.key, files.ca]
+  const child = run(process.execPath, ['--import=tsx', script, ...args], log)
+  await until(child, log, () => answers(port))
+  return { name: 'bare node', port, ...measured(child), verifies: false, multiplexes: false }
+}
+
+/**
+ * HAProxy with `jwt_verify`: the same checks of a token, without a memory, and the same headers, as
+ * cheaply as its configuration can say it. One issuer key that never changes, no name that is odd or
+ * reserved: half of the gateway's job.
+ */
+export async function haproxy(
+  { world, upstreamPort }: Setting,
+  { name, accessLog }: { readonly name: string; readonly accessLog: boolean },
+): Promise<Contender> {
   const { files, issuerUrl, audience } = world
   const port = await freePort()
-  const query = (path: string): string => `var(txn.token),jwt_payload_query('${path}')`
+  const claim = (path: string): string => `var(txn.claims),json_query('${path}')`
+  const log = await world.write(`${name}.log`, '')
   const config = await world.write(
-    'haproxy.cfg',
+    `${name}.cfg`,
     `global
   nbthread 1
   maxconn 1024
+  ${accessLog ? 'log stdout format raw local0' : ''}
 defaults
   mode http
   timeout connect 10s
@@ -100,31 +125,41 @@ defaults
   option http-keep-alive
   http-reuse always
 frontend client
-  bind 127.0.0.1:${port} ssl crt ${files.servingBundle} alpn http/1.1
+  bind 127.0.0.1:${port} ssl crt ${files.servingBundle} alpn h2,http/1.1
+  ${accessLog ? `log global\n  log-format '${haproxyLine}'` : ''}
+  http-request capture req.hdr(User-Agent) len 256
   http-request set-var(txn.token) http_auth_bearer
   http-request set-var(txn.alg) var(txn.token),jwt_header_query('$.alg')
+  http-request set-var(txn.claims) var(txn.token),field(2,.),ub64dec
   http-request deny deny_status 401 unless { var(txn.alg) -m str RS256 }
-  http-request deny deny_status 401 unless { ${query('$.iss')} -m str ${issuerUrl} }
-  http-request deny deny_status 401 unless { ${query('$.aud')} -m str ${audience} }
+  http-request deny deny_status 401 unless { ${claim('$.iss')} -m str ${issuerUrl} }
+  http-request deny deny_status 401 unless { ${claim('$.aud')} -m str ${audience} }
   http-request set-var(txn.now) date()
-  http-request set-var(txn.left) var(txn.token),jwt_payload_query('$.exp','int'),sub(txn.now)
+  http-request set-var(txn.left) var(txn.claims),json_query('$.exp','int'),sub(txn.now)
   http-request deny deny_status 401 unless { var(txn.left) -m int gt 0 }
   http-request deny deny_status 401 unless { var(txn.token),jwt_verify(txn.alg,"${files.issuerPublicKey}") -m int 1 }
+  http-request set-var(txn.user) ${claim('$.sub')}
   http-request del-header Impersonate- -m beg
-  http-request set-header Impersonate-User %[${query('$.sub')}]
-  http-request add-header Impersonate-Group %[${query('$.groups[0]')}]
-  http-request add-header Impersonate-Group %[${query('$.groups[1]')}]
+  http-request set-header Impersonate-User %[var(txn.user)]
+  http-request add-header Impersonate-Group %[${claim('$.groups[0]')}]
+  http-request add-header Impersonate-Group %[${claim('$.groups[1]')}]
   http-request set-header X-Forwarded-For %[src]
   default_backend api
 backend api
   server api 127.0.0.1:${upstreamPort} ssl verify required ca-file ${files.ca} sni str(localhost) verifyhost localhost alpn http/1.1
 `,
   )
-  const log = await world.write('haproxy.log', '')
   const child = run('haproxy', ['-db', '-f', config], log)
   await until(child, log, () => answers(port))
-  return { name: 'haproxy', port, ...measured(child), verifies: true }
+  return { name, port, ...measured(child), verifies: true, multiplexes: true }
 }
+
+/** Much the same fields as the gateway's access line. */
+const haproxyLine = [
+  '{"level":"info","time":"%T","msg":"request","method":"%HM","path":"%HP","protocol":"%HV"',
+  '"peer":"%ci","user":"%[var(txn.user)]","status":%ST,"durationMs":%Ta,"bytes":%B,"ended":"%ts"',
+  '"userAgent":"%[capture.req.hdr(0)]"}',
+].join(',')
 
 /** nginx with TLS on both sides, and nothing else. */
 export async function nginx({ world, upstreamPort }: Setting): Promise<Contender> {
@@ -167,7 +202,7 @@ http {
   const log = await world.write('nginx.log', '')
   const child = run('nginx', ['-p', `${dirname(config)}/`, '-e', 'stderr', '-c', config], log)
   await until(child, log, () => answers(port))
-  return { name: 'nginx', port, ...measured(child), verifies: false }
+  return { name: 'nginx', port, ...measured(child), verifies: false, multiplexes: false }
 }
 
 /** What a program says of its version; `undefined` where it is not installed. */

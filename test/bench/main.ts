@@ -3,9 +3,18 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startLoad, startUpstream } from './child.js'
-import { direct, gateway, haproxy, nginx, versionOf, type Contender } from './contenders.js'
+import {
+  bareNode,
+  direct,
+  gateway,
+  haproxy,
+  nginx,
+  versionOf,
+  type Contender,
+} from './contenders.js'
 import { cpuIsMeasured, cpuMicroseconds } from './cpu.js'
 import { comparisons, summary, type Comparison, type Sample } from './report.js'
+import type { Round } from './load.js'
 import { createWorld, type World } from './world.js'
 
 /*
@@ -21,12 +30,14 @@ const { values: flags } = parseArgs({
     program: { type: 'string', default: fileURLToPath(built()) },
   },
 })
-const connections = 32
+const concurrency = 32
 const rounds = Number(flags.rounds ?? (flags.quick ? 3 : 9))
 const requests = flags.quick ? 1_500 : 3_000
 const newTokens = flags.quick ? 300 : 500
+/** Before anything is counted: a gateway runs for weeks, compilers are through after seconds. */
+const warmUps = flags.quick ? 4 : 8
 /** No round begins later than this. */
-const lastRoundMs = flags.quick ? 20_000 : 70_000
+const lastRoundMs = flags.quick ? 20_000 : 100_000
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
 
@@ -36,12 +47,9 @@ function built(): URL {
 
 const ratios: readonly Comparison[] = [
   { label: 'gateway CPU / haproxy CPU', of: 'gateway', to: 'haproxy', by: 'cpu' },
-  {
-    label: 'gateway without access log CPU / haproxy CPU',
-    of: 'gateway, warn',
-    to: 'haproxy',
-    by: 'cpu',
-  },
+  { label: 'both without access log', of: 'gateway, quiet', to: 'haproxy, quiet', by: 'cpu' },
+  { label: 'bare node CPU / haproxy CPU', of: 'bare node', to: 'haproxy, quiet', by: 'cpu' },
+  { label: 'gateway CPU / bare node CPU', of: 'gateway', to: 'bare node', by: 'cpu' },
   { label: 'gateway CPU / nginx CPU', of: 'gateway', to: 'nginx', by: 'cpu' },
   { label: 'gateway throughput / direct', of: 'gateway', to: 'direct', by: 'throughput' },
   { label: 'haproxy throughput / direct', of: 'haproxy', to: 'direct', by: 'throughput' },
@@ -71,17 +79,15 @@ async function main(): Promise<void> {
       contenders.push(contender)
       open.push(contender)
     }
-    await enter(gateway(setting, { name: 'gateway', logLevel: 'info' }))
-    await enter(gateway(setting, { name: 'gateway, warn', logLevel: 'warn' }))
     describeMachine()
-    for (const [command, start] of Object.entries({ haproxy, nginx })) {
-      const version = versionOf(command)
-      if (version === undefined) say(`  skipped: ${command} is not installed`)
-      else {
-        say(`  ${command} ${version}`)
-        await enter(start(setting))
-      }
+    await enter(gateway(setting, { name: 'gateway', logLevel: 'info' }))
+    await enter(gateway(setting, { name: 'gateway, quiet', logLevel: 'warn' }))
+    await enter(bareNode(setting))
+    if (isInstalled('haproxy')) {
+      await enter(haproxy(setting, { name: 'haproxy', accessLog: true }))
+      await enter(haproxy(setting, { name: 'haproxy, quiet', accessLog: false }))
     }
+    if (isInstalled('nginx')) await enter(nginx(setting))
     await compete(world, contenders, load)
   } finally {
     for (const each of open.toReversed()) await each.close()
@@ -90,11 +96,18 @@ async function main(): Promise<void> {
 
 function describeMachine(): void {
   say(
-    `${rounds} rounds of ${requests} requests over ${connections} connections, HTTP/1.1, TLS on both sides, answers of 2 KiB`,
+    `${rounds} rounds of ${requests} requests, ${concurrency} at a time, answers of 2 KiB, TLS 1.3 with one cipher on both sides`,
   )
   say(`  Node ${process.versions.node}, ${availableParallelism()} CPUs`)
-  say('  gateway: as in production, its access log into a file; gateway, warn: without access log')
+  say('  gateway, haproxy: an access line a request, into a file; quiet: without')
+  say('  bare node: what the gateway stands on (node:https, undici) and nothing else')
   if (!cpuIsMeasured) say('  CPU time is left out: this system has no /proc/<pid>/stat')
+}
+
+function isInstalled(command: string): boolean {
+  const version = versionOf(command)
+  say(version === undefined ? `  skipped: ${command} is not installed` : `  ${command} ${version}`)
+  return version !== undefined
 }
 
 async function compete(
@@ -104,54 +117,54 @@ async function compete(
 ): Promise<void> {
   const measure = async (
     { name, port, pid }: Contender,
-    round: number,
-    tokens: readonly string[],
-    count: number,
+    work: Pick<Round, 'requests' | 'tokens' | 'protocol'>,
   ): Promise<Sample> => {
     const read = (): number => (pid === undefined ? 0 : cpuMicroseconds(pid))
     let [from, to] = [0, 0]
     const result = await load.run(
-      { port, requests: count, connections, tokens },
+      { port, concurrency, ...work },
       { before: () => (from = read()), after: () => (to = read()) },
     )
     return {
       contender: name,
       round,
-      requests: count,
+      requests: work.requests,
       ...result,
       ...(cpuIsMeasured && pid !== undefined && { cpuMicroseconds: to - from }),
     }
   }
-
-  const oneToken = [world.newToken()]
-  // Compilers warm up on what is not counted.
-  for (const contender of contenders) await measure(contender, 0, oneToken, 2 * requests)
-
-  const known: Sample[] = []
-  const fresh: Sample[] = []
-  const startedAt = performance.now()
   let round = 0
+  const oneToken = [world.newToken()]
+  const known = { requests, tokens: oneToken, protocol: 'HTTP/1.1' } as const
+  const multiplexed = { ...known, protocol: 'HTTP/2' } as const
+  const verifying = contenders.filter(({ verifies }) => verifies)
+  const multiplexing = contenders.filter(({ multiplexes }) => multiplexes)
+  for (const contender of contenders) {
+    await measure(contender, { ...known, requests: warmUps * requests })
+    if (contender.multiplexes) {
+      await measure(contender, { ...multiplexed, requests: (warmUps / 2) * requests })
+    }
+  }
+
+  const samples = { known: [] as Sample[], multiplexed: [] as Sample[], fresh: [] as Sample[] }
+  const startedAt = performance.now()
   while (round < rounds && performance.now() - startedAt < lastRoundMs) {
     round += 1
     const tokens = Array.from({ length: newTokens }, () => world.newToken())
-    for (const contender of contenders) {
-      known.push(await measure(contender, round, oneToken, requests))
-    }
-    for (const contender of contenders.filter(({ verifies }) => verifies)) {
-      fresh.push(await measure(contender, round, tokens, newTokens))
-    }
+    const fresh = { ...known, requests: newTokens, tokens }
+    for (const each of contenders) samples.known.push(await measure(each, known))
+    for (const each of multiplexing) samples.multiplexed.push(await measure(each, multiplexed))
+    for (const each of verifying) samples.fresh.push(await measure(each, fresh))
   }
   if (round < rounds) say(`  stopped after ${round} rounds: out of time`)
   say('')
-  say(summary('One token, seen before (medians of the rounds)', known))
-  say(comparisons(known, ratios))
-  say(summary(`A new token with every request (${newTokens} a round)`, fresh))
-  say(
-    comparisons(
-      fresh,
-      ratios.filter(({ by, to }) => by === 'cpu' && to === 'haproxy'),
-    ),
-  )
+  const cpuRatios = ratios.filter(({ by, to }) => by === 'cpu' && to.startsWith('haproxy'))
+  say(summary('One token, seen before; HTTP/1.1 (medians of the rounds)', samples.known))
+  say(comparisons(samples.known, ratios))
+  say(summary('The same over HTTP/2', samples.multiplexed))
+  say(comparisons(samples.multiplexed, cpuRatios))
+  say(summary(`A new token with every request (${newTokens} a round); HTTP/1.1`, samples.fresh))
+  say(comparisons(samples.fresh, cpuRatios))
   say('Ratios are medians of the ratios within each round; in brackets the least and the most.')
 }
 
