@@ -20,8 +20,15 @@ import { Http1Client } from './http1.js'
 import { Http2Client } from './http2.js'
 import type { PeerAddress } from './peer-address.js'
 import { refusalBytes, refuse } from './reply.js'
+import { Turns } from './turns.js'
 import { UpgradeClient } from './upgrade-client.js'
-import { auditId, maxHeaderBytes, maxHeaderLines, readHead } from './request-head.js'
+import {
+  auditId,
+  maxHeaderBytes,
+  maxHeaderLines,
+  readHead,
+  type ReceivedHead,
+} from './request-head.js'
 
 export interface ListenerOptions {
   readonly address: string
@@ -95,13 +102,14 @@ export async function startListener(
   const sessions = new Set<ServerHttp2Session>()
   /** Connections that have been told what was wrong with them. */
   const answered = new WeakSet<Duplex>()
-  const exchanges = new ConnectionExchanges()
+  const turns = new Turns()
 
   const serve = (
-    received: Parameters<typeof readHead>[0],
+    received: ReceivedHead,
     socket: Socket | TLSSocket | undefined,
     clientFor: (head: RequestHead) => EdgeClient,
     refused: (id: string, refusal: Refusal) => void,
+    enter?: (client: EdgeClient) => () => void,
   ): void => {
     const id = auditId(received.rawHeaders)
     let head: RequestHead
@@ -121,46 +129,47 @@ export async function startListener(
     })
     const isUpgrade = head.upgrade !== undefined
     const leave = drain.enter({ info: context.info, isUpgrade, client })
-    const left = socket === undefined ? undefined : exchanges.enter(socket, client)
+    const left = enter?.(client)
     // The gateway answers every failure itself; what is thrown here is a fault in doing so.
     void gateway(context, client)
       .catch(() => client.abort())
       .finally(() => {
-        leave()
+        // In this order: whose turn it is now is open before this one is not.
         left?.()
+        leave()
       })
   }
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    serve(
-      {
-        protocol: spoken(request),
-        method: request.method ?? '',
-        target: request.url ?? '',
-        rawHeaders: request.rawHeaders,
-      },
-      request.socket,
-      head => new Http1Client(request, response, head),
-      (id, refusal) => {
-        response.on('error', ignore)
-        request.on('error', ignore)
-        void refuse(id, refusal, new Http1Client(request, response, unreadable(request)))
-      },
+    response.on('error', ignore)
+    const { socket } = request
+    const enter = (client: EdgeClient): (() => void) => turns.enter(socket, client)
+    turns.next(
+      socket,
+      () =>
+        serve(
+          received(request),
+          socket,
+          head => new Http1Client(request, response, head),
+          (id, refusal) => {
+            request.on('error', ignore)
+            const client = new Http1Client(request, response, unreadable(request))
+            void refuse(id, refusal, client).finally(enter(client))
+          },
+          enter,
+        ),
+      () => request.complete,
     )
   }
   /** Node's parser has let go of the connection: whatever the answer, it was the last request on it. */
   const onUpgrade = (request: IncomingMessage, socket: Duplex, early: Buffer): void =>
-    exchanges.whenIdle(socket, () =>
+    turns.next(socket, () =>
       serve(
-        {
-          protocol: spoken(request),
-          method: request.method ?? '',
-          target: request.url ?? '',
-          rawHeaders: request.rawHeaders,
-        },
+        received(request),
         request.socket,
         head => UpgradeClient.of(request, request.socket, early, head),
         (id, refusal) => endWith(socket, refusalBytes(id, refusal)),
+        client => turns.enter(socket, client),
       ),
     )
   server.on('request', onRequest)
@@ -168,7 +177,7 @@ export async function startListener(
   server.on('checkExpectation', onRequest)
   server.on('upgrade', onUpgrade)
   server.on('connect', (request: IncomingMessage, socket: Duplex) =>
-    exchanges.whenIdle(socket, () => refuseConnect(request, socket)),
+    turns.next(socket, () => refuseConnect(request, socket)),
   )
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     const refusal = refusalForParser(error)
@@ -183,7 +192,7 @@ export async function startListener(
     }
     const id = auditId([])
     publishMalformed(id, socket, refusal)
-    exchanges.inTurn(socket, may => {
+    turns.afterwards(socket, may => {
       if (may) endWith(socket, refusalBytes(id, refusal))
       else socket.destroy()
     })
@@ -319,55 +328,6 @@ class Received implements RequestContext {
   }
 }
 
-/** Which exchanges are open on an HTTP/1 connection. */
-class ConnectionExchanges {
-  readonly #open = new WeakMap<Duplex, Set<Client>>()
-  readonly #waiting = new WeakMap<Duplex, () => void>()
-
-  enter(socket: Duplex, client: Client): () => void {
-    let clients = this.#open.get(socket)
-    if (!clients) {
-      clients = new Set()
-      this.#open.set(socket, clients)
-    }
-    clients.add(client)
-    return () => {
-      clients.delete(client)
-      if (clients.size > 0) return
-      const next = this.#waiting.get(socket)
-      this.#waiting.delete(socket)
-      next?.()
-    }
-  }
-
-  /**
-   * The turn of a request that has the connection to itself: Node's parser hands it over at once, however
-   * many before it are still being answered.
-   */
-  whenIdle(socket: Duplex, then: () => void): void {
-    socket.on('error', ignore)
-    const next = (): void => {
-      if (!socket.destroyed) then()
-    }
-    if ((this.#open.get(socket)?.size ?? 0) > 0) this.#waiting.set(socket, next)
-    else next()
-  }
-
-  /**
-   * When something may be written straight to the connection, so that it cannot land inside, or in
-   * place of, another's answer: now when nothing is open, or only the request that broke off in its
-   * body; behind the others' answers; or never.
-   */
-  inTurn(socket: Duplex, then: (may: boolean) => void): void {
-    const clients = [...(this.#open.get(socket) ?? [])]
-    const broken = clients.filter(client => client.body && !client.body.readableEnded)
-    if (clients.length === broken.length) {
-      then(clients.length <= 1 && clients.every(client => !client.started))
-    } else if (broken.length > 0) then(false)
-    else this.#waiting.set(socket, () => then(socket.writable))
-  }
-}
-
 /** Node's parser has let go of the connection already. */
 function refuseConnect(request: IncomingMessage, socket: Duplex): void {
   const id = auditId(request.rawHeaders)
@@ -396,6 +356,13 @@ function endWith(socket: Duplex, bytes: Buffer): void {
   socket.on('error', ignore)
   socket.end(bytes, () => socket.destroy())
 }
+
+const received = (request: IncomingMessage): ReceivedHead => ({
+  protocol: spoken(request),
+  method: request.method ?? '',
+  target: request.url ?? '',
+  rawHeaders: request.rawHeaders,
+})
 
 /** What a request line says of HTTP/2 is not so: that is a protocol of its own, chosen by ALPN. */
 const spoken = ({ httpVersion, httpVersionMajor }: IncomingMessage): string =>
