@@ -14,6 +14,10 @@ const commands: Readonly<
     does: 'runs an issuer, a Kubernetes API and the gateway, and says what to try',
     load: () => import('./demo.js'),
   },
+  check: {
+    does: 'loads the configuration and tells what it comes down to',
+    load: () => import('./check.js'),
+  },
   migrate: {
     does: 'translates the configuration of a kube-oidc-proxy',
     load: () => import('./migrate.js'),

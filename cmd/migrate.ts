@@ -6,7 +6,7 @@ import { asConfig, asJson, asText } from '../lib/migrate/report.js'
 import { translate, type Here } from '../lib/migrate/translate.js'
 import { fault, quoted, reasonOf } from '../lib/settings/fault.js'
 import { isFlagName, serveFlags, type Flag } from '../lib/settings/flags.js'
-import { loadServe } from '../lib/settings/load.js'
+import { loadElsewhere } from '../lib/settings/load.js'
 
 const help = `Usage: impersonation-gateway migrate [flags] <file>
        impersonation-gateway migrate [flags] [--] [kube-oidc-proxy] <its flags>
@@ -135,18 +135,10 @@ const here: Here = {
     return flag?.choices?.includes(choice) === true
   },
   faultsOf: args => {
-    // The files are those of another machine: what is in them is for `check` to say, there.
-    const judged = args.filter(arg => {
-      const name = arg.slice(2).split('=', 1)[0] ?? ''
-      return !isFlagName(name) || serveFlags[name].kind !== 'file'
-    })
-    const withIssuer = args.some(arg => arg.startsWith('--authentication-config='))
-    const loaded = loadServe(
-      withIssuer
-        ? [...judged, '--oidc-issuer-url=https://in.file', '--oidc-client-id=file']
-        : judged,
-      { env: { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: '443' } },
-    )
+    // With an AuthenticationConfiguration the issuer is in a file, and files are of another machine.
+    const inFile = args.some(arg => arg.startsWith('--authentication-config='))
+    const issuer = ['--oidc-issuer-url=https://in.file', '--oidc-client-id=in-file']
+    const loaded = loadElsewhere(inFile ? [...args, ...issuer] : args)
     return 'faults' in loaded ? loaded.faults : []
   },
 }

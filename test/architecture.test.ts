@@ -76,7 +76,11 @@ t.test('nothing goes to the API server but what was looked at once more, or a re
   // nobody casts to it or to a pool.
   t.strictSame(saying(/\bas\s+(unknown\s+as\s+)?AssertedHeaders\b/), ['lib/upstream/headers.ts'])
   t.strictSame(saying(/\bas\s+(unknown\s+as\s+)?(Dispatcher|Pool|any)\b/), [])
-  t.strictSame(saying(/\baskReview\(/), ['lib/upstream/review.ts', 'lib/upstream/self-subject.ts'])
+  t.strictSame(saying(/\b(askReview|askVersion)\(/), [
+    'lib/upstream/cluster-check.ts',
+    'lib/upstream/review.ts',
+    'lib/upstream/self-subject.ts',
+  ])
 })
 
 t.test('one module alone ends the process', async t => {

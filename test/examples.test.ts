@@ -134,6 +134,8 @@ t.test('a flag that a page calls by name exists', async t => {
     'version',
     'username-prefix',
     'from',
+    'connect',
+    'output',
     'as-user-extra',
     'mode',
     'group',

@@ -54,6 +54,15 @@ function load(
   return faults.length > 0 ? { faults } : resolution
 }
 
+/** What of command line and file is in force, for `check` to tell. Faults are for `loadServe` to find. */
+export function givenFlags(
+  args: readonly string[],
+  { readFile = readFromDisk }: World = {},
+): GivenFlags {
+  const { given } = readCommandLine(args)
+  return new Map([...readConfig(given.get('config'), readFile).given, ...given])
+}
+
 interface Read {
   readonly given: ReadonlyMap<FlagName, Given>
   readonly faults: readonly string[]

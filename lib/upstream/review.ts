@@ -15,19 +15,28 @@ const reviews = {
 export type ReviewKind = keyof typeof reviews
 type ReviewPath = `${string}/apis/${(typeof reviews)[ReviewKind]}`
 
-/** Connections to the API server that take nothing but reviews. undici's pools are such connections. */
+/** Connections to the API server that take nothing but reviews, and the question for its version. */
 export interface ReviewDispatcher {
-  request(options: {
-    readonly path: ReviewPath
-    readonly method: 'POST'
-    readonly headers: {
-      readonly 'content-type': 'application/json'
-      readonly accept: 'application/json'
-      readonly authorization?: string
-    }
-    readonly body: string
-    readonly signal: AbortSignal
-  }): Promise<Dispatcher.ResponseData>
+  request(options: ReviewRequest | VersionRequest): Promise<Dispatcher.ResponseData>
+}
+
+interface ReviewRequest {
+  readonly path: ReviewPath
+  readonly method: 'POST'
+  readonly headers: {
+    readonly 'content-type': 'application/json'
+    readonly accept: 'application/json'
+    readonly authorization?: string
+  }
+  readonly body: string
+  readonly signal: AbortSignal
+}
+
+interface VersionRequest {
+  readonly path: `${string}/version`
+  readonly method: 'GET'
+  readonly headers: { readonly accept: 'application/json' }
+  readonly signal: AbortSignal
 }
 
 /** What asking needs to know of the cluster; `cluster.ts` has it. */
@@ -67,6 +76,30 @@ export async function askReview(
   return member(JSON.parse(answer.text), 'status')
 }
 
+/**
+ * Asks for the version as a stranger would, which any API server answers somehow: its status, and the
+ * version where it is told. Rejects when there is no way to it.
+ */
+export async function askVersion(
+  cluster: Reviewer,
+  signal: AbortSignal,
+): Promise<{ readonly statusCode: number; readonly version: string | undefined }> {
+  const { statusCode, body } = await cluster.reviewer('caller').request({
+    path: `${cluster.basePath}/version`,
+    method: 'GET',
+    headers: { accept: 'application/json' },
+    signal,
+  })
+  const text = await textOf(body)
+  let version: unknown
+  try {
+    version = statusCode === 200 ? member(JSON.parse(text), 'gitVersion') : undefined
+  } catch {
+    version = undefined
+  }
+  return { statusCode, version: typeof version === 'string' ? version : undefined }
+}
+
 const maxAnswerBytes = 1024 * 1024
 
 async function post(
@@ -95,13 +128,17 @@ async function post(
       }),
       signal,
     })
+  return { statusCode, text: await textOf(body) }
+}
+
+async function textOf(body: Dispatcher.ResponseData['body']): Promise<string> {
   let text = ''
   body.setEncoding('utf8')
   for await (const part of body) {
     text += part
     if (text.length > maxAnswerBytes) throw new Error('the answer is too large')
   }
-  return { statusCode, text }
+  return text
 }
 
 const bearer = (token: Secret): string => `Bearer ${token.reveal()}`

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { compiledProgram } from './program.js'
 
 /** How a child process ended, and everything it said. */
 export interface Ended {
@@ -14,13 +15,12 @@ export interface CommandOptions {
   readonly cwd?: string
 }
 
-/** Runs the program from its source, as a process of its own, to its end. */
-export function runCommand(
+/** Runs the program, as its sources are now, as a process of its own, to its end. */
+export async function runCommand(
   args: readonly string[],
   { stdin = '', env = {}, cwd }: CommandOptions = {},
 ): Promise<Ended> {
-  const main = new URL('../../cmd/main.ts', import.meta.url).pathname
-  const child = spawn(process.execPath, [`--import=${loader}`, main, ...args], {
+  const child = spawn(process.execPath, [await compiledProgram(), ...args], {
     stdio: 'pipe',
     env: { PATH: process.env['PATH'], ...env },
     cwd,
@@ -30,11 +30,8 @@ export function runCommand(
   child.stderr.setEncoding('utf8').on('data', (text: string) => (texts.stderr += text))
   // It may have ended without reading.
   child.stdin.on('error', () => {}).end(stdin)
-  return new Promise((resolve, reject) => {
+  return await new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('close', code => resolve({ code, ...texts }))
   })
 }
-
-/** Found from here, wherever the child runs. */
-const loader = import.meta.resolve('tsx')

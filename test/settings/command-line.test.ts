@@ -95,8 +95,6 @@ t.test('a flag that a later version has is not accepted by this one', async t =>
     'credential-id-extra',
     'token-passthrough',
     'token-passthrough-audiences',
-    'extra-user-headers',
-    'extra-user-header-client-ip',
     'audit-log-path',
   ]) {
     t.same(readCommandLine([`--${later}=x`]).faults, [

@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs'
+import { checkIssuer } from '../lib/authenticate/issuer-check.js'
+import { createIssuerClient } from '../lib/authenticate/issuer-client.js'
+import type { Finding } from '../lib/finding.js'
+import { effectiveValues, effectiveYaml } from '../lib/settings/effective.js'
+import { givenFlags, loadServe } from '../lib/settings/load.js'
+import { takeFlags } from '../lib/settings/own-flags.js'
+import type { ServeSettings } from '../lib/settings/resolve.js'
+import { surprises } from '../lib/settings/surprises.js'
+import { checkCluster } from '../lib/upstream/cluster-check.js'
+import { openCluster, type Cluster } from '../lib/upstream/cluster.js'
+
+const help = `Usage: impersonation-gateway check [--connect] [--output=<format>] <flags of serve>
+
+Loads the configuration as serve does (serve --help lists the flags), and tells every fault, the effective
+settings, and what of them may surprise. What is printed is a file for --config; findings are comments in
+it. No secret is in it: flags name secrets by their files.
+
+  --connect          also asks the issuer (discovery, keys) and the API server (version, and whom it takes
+                     the gateway's own credential for, where that is in use)
+  --output=<format>  text (default), or json
+  --help             says this
+
+Exit status: 0 done; 2 the configuration is wrong, one line a fault on standard error; 1 the issuer or the
+API server cannot be used as configured, or anything else.
+`
+
+/** `check`: tells what a configuration comes down to. Resolves with the exit status. */
+export async function run(args: readonly string[]): Promise<number> {
+  const { connect, output, rest, faults } = read(args)
+  const loaded = loadServe(rest)
+  if ('help' in loaded) {
+    process.stdout.write(help)
+    return 0
+  }
+  const wrong = [...faults, ...('faults' in loaded ? loaded.faults : [])]
+  if ('faults' in loaded || wrong.length > 0) {
+    for (const line of wrong) process.stderr.write(`${line}\n`)
+    return 2
+  }
+  const { settings } = loaded
+  const values = effectiveValues(givenFlags(rest), settings)
+  const findings = [...surprises(settings), ...(await lookAround(settings, connect))]
+  if (output === 'json') {
+    const failed = findings.some(({ outcome }) => outcome === 'failed')
+    process.stdout.write(
+      `${JSON.stringify({ ok: !failed, settings: values, findings }, undefined, 2)}\n`,
+    )
+  } else {
+    process.stdout.write(effectiveYaml(values))
+    if (findings.length > 0) process.stdout.write('\n')
+    for (const finding of findings) process.stdout.write(`# ${told(finding)}\n`)
+  }
+  return findings.some(({ outcome }) => outcome === 'failed') ? 1 : 0
+}
+
+const told = ({ outcome, about, says, change }: Finding): string =>
+  `${outcome.padEnd(7)} ${about}: ${says}${change === undefined ? '' : `; ${change}`}`
+
+/** The kubeconfig is read in any case; that it cannot be used is a fault. Others are asked when told to. */
+async function lookAround(settings: ServeSettings, connect: boolean): Promise<readonly Finding[]> {
+  const ownCredential = settings.credentialMode.kind === 'gateway'
+  const cluster = await openCluster({
+    ...settings.cluster,
+    // A plugin that brings it is not run for nothing.
+    useOwnCredential: ownCredential && connect,
+  })
+  try {
+    return connect ? await ask(settings, cluster, ownCredential) : []
+  } finally {
+    await cluster.close()
+  }
+}
+
+const timeoutMs = 15_000
+
+async function ask(
+  { issuer, extra }: ServeSettings,
+  cluster: Cluster,
+  ownCredential: boolean,
+): Promise<readonly Finding[]> {
+  const ca = issuer.caFile === undefined ? undefined : readFileSync(issuer.caFile)
+  const client = createIssuerClient({ ca })
+  const claims: Array<readonly [string, string]> = [[issuer.usernameClaim, '--oidc-username-claim']]
+  if (issuer.groupsClaim !== undefined) claims.push([issuer.groupsClaim, '--oidc-groups-claim'])
+  const extraKeys = [...Object.keys(extra.fixed), ...(extra.clientIp ? ['remote-client-ip'] : [])]
+  const signal = AbortSignal.timeout(timeoutMs)
+  try {
+    const found = await Promise.all([
+      checkIssuer(
+        {
+          issuerUrl: issuer.url,
+          signingAlgs: issuer.signingAlgs,
+          claims,
+          getJson: client.getJson,
+        },
+        signal,
+      ),
+      checkCluster({ cluster, ownCredential, extraKeys }, signal),
+    ])
+    return found.flat()
+  } finally {
+    await client.close()
+  }
+}
+
+interface Asked {
+  readonly connect: boolean
+  readonly output: string
+  /** The flags of serve. */
+  readonly rest: readonly string[]
+  readonly faults: readonly string[]
+}
+
+function read(args: readonly string[]): Asked {
+  const { values, rest, faults } = takeFlags(
+    args.filter(arg => arg !== '--connect'),
+    { output: { choices: ['text', 'json'] } },
+  )
+  return { connect: args.includes('--connect'), output: values.output[0] ?? 'text', rest, faults }
+}

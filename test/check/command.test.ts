@@ -1,0 +1,123 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { parse } from 'yaml'
+import { startApiServer } from '../actors/api-server.js'
+import { runCommand, type Ended } from '../actors/command.js'
+import { tempDir, writeKubeconfig } from '../actors/files.js'
+import { startIssuer } from '../actors/issuer.js'
+
+const check = (...args: string[]): Promise<Ended> => runCommand(['check', ...args])
+
+/** The findings in the text, without what else there is. */
+const findings = ({ stdout }: Ended): readonly string[] =>
+  stdout.split('\n').filter(line => /^# (ok|warning|failed) /.test(line))
+
+t.test('every fault is a line on standard error, and the status 2', async t => {
+  const folder = tempDir(t)
+  const file = join(folder, 'gateway.yaml')
+  writeFileSync(file, 'oidc-isuer-url: https://i.example\nmax-groups: 0\n')
+  t.same(await check(`--config=${file}`, '--kubeconfig=/nowhere', '--connect', '--output=xml'), {
+    code: 2,
+    stdout: '',
+    stderr:
+      '--output "xml": must be one of text, json\n' +
+      `${file}:1: unknown key "oidc-isuer-url"; did you mean oidc-issuer-url?\n` +
+      '--oidc-issuer-url: is required: the issuer whose tokens are accepted\n' +
+      '--oidc-client-id: is required: the audience that tokens must carry\n' +
+      '--kubeconfig "/nowhere": cannot be read: no such file\n' +
+      `${file}:2: max-groups "0": must be a whole number of at least 1\n`,
+  })
+  const kubeconfig = writeKubeconfig(folder, { server: 'https://127.0.0.1:1' })
+  const issuer = ['--oidc-issuer-url=https://i.example', '--oidc-client-id=k']
+  t.same(await check(...issuer, `--kubeconfig=${kubeconfig}`, '--context=other'), {
+    code: 2,
+    stdout: '',
+    stderr: `--kubeconfig ${kubeconfig} has no context "other"; it has "test"\n`,
+  })
+})
+
+t.test('settings and findings are told, with no secret in them, and nobody is asked', async t => {
+  const kubeconfig = writeKubeconfig(tempDir(t), {
+    server: 'https://127.0.0.1:1',
+    token: 'secret-token',
+  })
+  const args = [
+    '--oidc-issuer-url=https://127.0.0.1:1',
+    '--oidc-client-id=k',
+    `--kubeconfig=${kubeconfig}`,
+    '--unsafe-use-service-account-token',
+  ]
+  const text = await check(...args)
+  t.same([text.code, text.stderr], [0, ''])
+  t.match(parse(text.stdout), {
+    'oidc-client-id': 'k',
+    'oidc-username-prefix': 'https://127.0.0.1:1#',
+    kubeconfig,
+    'unsafe-use-service-account-token': true,
+  })
+  t.same(
+    findings(text).map(line => line.split(':', 1)[0]),
+    [
+      '# warning --oidc-groups-claim',
+      '# warning --unsafe-use-service-account-token',
+      '# warning --tls-cert-file',
+    ],
+  )
+  const json = await check(...args, '--output=json')
+  t.same([json.code, json.stderr], [0, ''])
+  const told = JSON.parse(json.stdout)
+  t.equal(told.ok, true)
+  t.same(
+    told.settings.find(({ name }: { readonly name: string }) => name === 'oidc-client-id'),
+    { name: 'oidc-client-id', value: 'k', from: 'command line' },
+  )
+  t.same(told.findings[0], {
+    outcome: 'warning',
+    about: '--oidc-groups-claim',
+    says: 'not given: nobody has groups',
+    change: 'most issuers call it groups',
+  })
+  t.notMatch(text.stdout + json.stdout, /secret-token/)
+})
+
+t.test(
+  'with --connect issuer and API server are asked, and one that fails is status 1',
+  async t => {
+    const [issuer, api] = await Promise.all([startIssuer(), startApiServer()])
+    t.teardown(() => Promise.all([issuer.close(), api.close()]))
+    const folder = tempDir(t)
+    const caFile = join(folder, 'ca.crt')
+    writeFileSync(caFile, issuer.ca)
+    const kubeconfig = writeKubeconfig(folder, { server: api.url, ca: api.ca, token: 'x' })
+    const args = [
+      `--oidc-issuer-url=${issuer.url}`,
+      '--oidc-client-id=k',
+      `--oidc-ca-file=${caFile}`,
+      `--kubeconfig=${kubeconfig}`,
+      '--connect',
+    ]
+    const asked = (ended: Ended): readonly string[] =>
+      findings(ended).filter(line => !line.startsWith('# warning'))
+    const good = await check(...args)
+    t.same([good.code, good.stderr], [0, ''])
+    t.match(asked(good), [
+      `# ok      issuer ${issuer.url}: reached; its keys are at ${issuer.keysUrl}`,
+      `# ok      issuer ${issuer.url}: 1 of 1 keys fit: "one"`,
+      new RegExp(`^# ok {6}API server ${api.url}: reached; `),
+    ])
+    await issuer.down()
+    const bad = await check(...args)
+    t.same([bad.code, bad.stderr], [1, ''])
+    t.match(asked(bad), [
+      /^# failed {2}issuer .*: the connection is refused; see whether this machine can reach it by/,
+      /^# ok {6}API server /,
+    ])
+  },
+)
+
+t.test('--help says what it takes', async t => {
+  const { code, stdout, stderr } = await check('--help', '--nonsense')
+  t.same([code, stderr], [0, ''])
+  t.match(stdout, /^Usage: impersonation-gateway check /)
+})
