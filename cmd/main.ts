@@ -18,6 +18,10 @@ const commands: Readonly<
     does: 'loads the configuration and tells what it comes down to',
     load: () => import('./check.js'),
   },
+  kubeconfig: {
+    does: 'prints a kubeconfig for users of the gateway',
+    load: () => import('./kubeconfig.js'),
+  },
   migrate: {
     does: 'translates the configuration of a kube-oidc-proxy',
     load: () => import('./migrate.js'),
@@ -34,7 +38,7 @@ An authenticating reverse proxy for the Kubernetes API.
 
 Commands
 ${Object.entries(commands)
-  .map(([name, { does }]) => `  ${name.padEnd(8)}${does}`)
+  .map(([name, { does }]) => `  ${name.padEnd(12)}${does}`)
   .join('\n')}
 
   --help     says this; after a command, what that command takes

@@ -135,6 +135,8 @@ t.test('a flag that a page calls by name exists', async t => {
     'username-prefix',
     'from',
     'connect',
+    'server',
+    'certificate-authority',
     'output',
     'as-user-extra',
     'mode',
