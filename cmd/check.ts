@@ -79,26 +79,26 @@ async function ask(
   cluster: Cluster,
   ownCredential: boolean,
 ): Promise<readonly Finding[]> {
+  const extraKeys = [...Object.keys(extra.fixed), ...(extra.clientIp ? ['remote-client-ip'] : [])]
+  const signal = AbortSignal.timeout(timeoutMs)
+  const found = await Promise.all([
+    issuer === undefined ? [] : askIssuer(issuer, signal),
+    checkCluster({ cluster, ownCredential, extraKeys }, signal),
+  ])
+  return found.flat()
+}
+
+async function askIssuer(
+  issuer: NonNullable<ServeSettings['issuer']>,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
   const ca = issuer.caFile === undefined ? undefined : readFileSync(issuer.caFile)
   const client = createIssuerClient({ ca })
   const claims: Array<readonly [string, string]> = [[issuer.usernameClaim, '--oidc-username-claim']]
   if (issuer.groupsClaim !== undefined) claims.push([issuer.groupsClaim, '--oidc-groups-claim'])
-  const extraKeys = [...Object.keys(extra.fixed), ...(extra.clientIp ? ['remote-client-ip'] : [])]
-  const signal = AbortSignal.timeout(timeoutMs)
+  const { url: issuerUrl, signingAlgs } = issuer
   try {
-    const found = await Promise.all([
-      checkIssuer(
-        {
-          issuerUrl: issuer.url,
-          signingAlgs: issuer.signingAlgs,
-          claims,
-          getJson: client.getJson,
-        },
-        signal,
-      ),
-      checkCluster({ cluster, ownCredential, extraKeys }, signal),
-    ])
-    return found.flat()
+    return await checkIssuer({ issuerUrl, signingAlgs, claims, getJson: client.getJson }, signal)
   } finally {
     await client.close()
   }

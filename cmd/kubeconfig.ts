@@ -61,6 +61,9 @@ function printed(
   if ('faults' in loaded) return { faults: [...wrong, ...loaded.faults] }
   if (wrong.length > 0 || server === undefined) return { faults: wrong }
   const { issuer } = loaded.settings
+  if (issuer === undefined) {
+    return { faults: ['--oidc-issuer-url: is required: an issuer that users sign in at'] }
+  }
   return {
     yaml: clientKubeconfig({
       server,

@@ -64,8 +64,13 @@ function valueOf(
   const written = given.get(name)?.values ?? (flag.default === undefined ? [] : [flag.default])
   // Its default is made of other flags.
   if (name === 'oidc-username-prefix') {
-    const { usernamePrefix } = settings.issuer
-    return usernamePrefix === '' ? '-' : usernamePrefix
+    const { issuer } = settings
+    if (issuer === undefined) return undefined
+    return issuer.usernamePrefix === '' ? '-' : issuer.usernamePrefix
+  }
+  // A file that names the issuers has no room for what would name one beside it.
+  if (settings.issuer === undefined && name.startsWith('oidc-') && name !== 'oidc-clock-skew') {
+    return undefined
   }
   // `--disable-impersonation` is the same in other words, and with our own credential neither counts.
   if (name === 'impersonation' || name === 'disable-impersonation') {

@@ -4,14 +4,18 @@ import type { ServeSettings } from './resolve.js'
 
 /** What of these settings works, and is perhaps not what was meant. */
 export function surprises(settings: ServeSettings): readonly Finding[] {
-  return [...ofNames(settings), ...ofCredentials(settings), ...ofPorts(settings)].map(
-    ([about, says, change]) => ({ outcome: 'warning', about, says, change }),
-  )
+  return [
+    ...ofIssuer(settings),
+    ...ofNames(settings),
+    ...ofCredentials(settings),
+    ...ofPorts(settings),
+  ].map(([about, says, change]) => ({ outcome: 'warning', about, says, change }))
 }
 
 type Surprise = readonly [about: string, says: string, change: string]
 
-function* ofNames({ issuer, reserved, credentialMode }: ServeSettings): Generator<Surprise> {
+function* ofIssuer({ issuer }: ServeSettings): Generator<Surprise> {
+  if (issuer === undefined) return
   const { usernameClaim, usernamePrefix, groupsClaim, groupsPrefix } = issuer
   if (usernamePrefix === '') {
     yield [
@@ -36,6 +40,9 @@ function* ofNames({ issuer, reserved, credentialMode }: ServeSettings): Generato
       'a prefix such as oidc: keeps them apart',
     ]
   }
+}
+
+function* ofNames({ reserved, credentialMode }: ServeSettings): Generator<Surprise> {
   for (const group of ['system:masters', 'system:nodes'].filter(it => reserved.groups.has(it))) {
     yield [
       '--allow-reserved-groups',
