@@ -9,7 +9,7 @@ import type { Whose } from './cluster.js'
 import type { GrantedDispatcher } from './granted-dispatcher.js'
 import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
 import { isOwnCredentialRefused } from './refused-credential.js'
-import { isReset } from './reset.js'
+import { endsByReset } from './reset.js'
 import { onceSent, type SentOn } from './sent-on.js'
 
 /** What forwarding needs to know of the cluster; `cluster.ts` has it. */
@@ -54,8 +54,8 @@ export function createForward(upstream: Upstream, options: ForwardOptions = {}):
     const first = await send(credential)
     if (first !== 'credential_refused') return first
     // Ours was refused, not the caller's. A body is gone by now: only a request without one can be sent again.
-    const renewed = await upstream.renew(credential)
-    if (renewed && !client.body) {
+    await upstream.renew(credential)
+    if (!client.body) {
       const second = await send(upstream.credential)
       if (second !== 'credential_refused') return second
     }
@@ -159,8 +159,12 @@ class Relay implements Dispatcher.DispatchHandler {
     if (status < 200 || this.#state !== 'waiting') return
     clearTimeout(this.#timer)
     const fields = rawFields(controller)
-    if (codings(fields) > 0) {
-      this.#fail(new Refusal('upstream_malformed', 'a transfer coding other than chunked'))
+    const wrong =
+      status > 599
+        ? 'a status beyond 599'
+        : codings(fields) > 0 && 'a transfer coding other than chunked'
+    if (wrong !== false) {
+      this.#fail(new Refusal('upstream_malformed', wrong))
       return
     }
     if (isOwnCredentialRefused(this.#granted, status, fields)) {
@@ -205,7 +209,14 @@ class Relay implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.#state !== 'flowing') return
-    if (isReset()) {
+    const reset = endsByReset()
+    if (typeof reset === 'boolean') this.#ended(reset)
+    else void reset.then(it => this.#ended(it))
+  }
+
+  #ended(byReset: boolean): void {
+    if (this.#state !== 'flowing') return
+    if (byReset) {
       this.#client.abort()
       this.#settle('upstream_broke')
       return

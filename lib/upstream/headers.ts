@@ -160,6 +160,8 @@ function nominatedBy(headers: HeaderList): ReadonlySet<string> | undefined {
     for (const part of value.toLowerCase().split(',')) {
       const option = part.trim()
       if (option === 'keep-alive' || option === 'close' || option === '') continue
+      // How long the body is stays true on the next connection.
+      if (option === 'content-length') continue
       names ??= new Set()
       names.add(option)
     }

@@ -51,7 +51,7 @@ export function createUpgrade(
     const { credential } = upstream
     let answer = await ask(upstream, credential, granted, client, options)
     if (refusesCredential(granted, answer)) {
-      if (!(await upstream.renew(credential))) throw new Refusal('upstream_credential')
+      await upstream.renew(credential)
       answer = await ask(upstream, upstream.credential, granted, client, options)
       if (refusesCredential(granted, answer)) throw new Refusal('upstream_credential')
     }
@@ -147,7 +147,8 @@ function ask(
       message.on('error', ignore)
       const { statusCode = 0 } = message
       // A redirect would be followed with the credential (CVE-2020-8559); a success is none without 101.
-      if (statusCode < 400) fail(new Refusal('upstream_malformed', `answered with ${statusCode}`))
+      if (statusCode < 400 || statusCode > 599)
+        fail(new Refusal('upstream_malformed', `answered with ${statusCode}`))
       if (!answered()) message.destroy()
       else {
         resolve({

@@ -5,6 +5,7 @@
  */
 import { connect as connectTcp } from 'node:net'
 import { Duplex } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import { cutBody } from '../actors/api-server-answers.js'
@@ -64,6 +65,25 @@ t.test('what breaks off upstream breaks off for the client', async t => {
         const bytes = `GET ${path} HTTP/1.0\r\nAuthorization: Bearer ${token}\r\n${lines}\r\n`
         t.notOk(await looksWhole(target, bytes), `HTTP/1.0 ${lines}sees the cut of ${where}`)
       }
+    }
+  }
+
+  // Whoever is late finds the last bytes and the reset in one breath: it is stopped until both are there.
+  for (const path of paths) {
+    for (const protocol of ['HTTP/1.1', 'HTTP/2'] as const) {
+      const before = api.forwarded.length
+      let reset = false
+      api.respondWith(async (_, answer) => {
+        gateway.kill('SIGSTOP')
+        await answer.raw('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nxxxxxxxx')
+        answer.reset()
+        await pause(20)
+        gateway.kill('SIGCONT')
+        reset = true
+      })
+      const reply = await askOver(protocol, world, { token, path })
+      t.notOk(reply.complete && reply.status === 200, `${protocol}, late: ${path}`)
+      t.strictSame([reset, api.forwarded.length - before], [true, 1])
     }
   }
 

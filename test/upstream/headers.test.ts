@@ -155,13 +155,15 @@ t.test('names that only look alike pass, in order, with case and repeats kept', 
 
 t.test('what Connection names goes, other fields and ours stay', async t => {
   const headers: HeaderList = [
-    ['Connection', 'close, , X-A ,\tx-b'],
+    ['Connection', 'close, , X-A ,\tx-b, Content-Length'],
+    ['Content-Length', '2'],
     ['X-A', '1'],
     ['X-B', '2'],
     ['X-C', '3'],
     ['close', '4'],
   ]
   t.strictSame(sent(headers, byGateway, token), [
+    ['Content-Length', '2'],
     ['X-C', '3'],
     ['close', '4'],
     ...ours,

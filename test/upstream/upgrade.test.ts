@@ -244,7 +244,7 @@ t.test("the gateway's refused credential is renewed, and the upgrade tried once 
   const refused = await (await ask()).readResponse()
   t.strictSame([refused.status, refused.values('www-authenticate')], [502, []])
   t.equal(await over(2), 'upstream_credential')
-  t.equal(api.requests.length, 3, 'and not again at once')
+  t.equal(api.requests.length, 4, 'each is tried once more, and no oftener')
 })
 
 t.test('a second 401 is a 502 that says nothing of a credential', async t => {
