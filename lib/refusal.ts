@@ -16,6 +16,7 @@ const refusals = {
   headers_too_large: [431, 'RequestHeaderFieldsTooLarge', 'the request header is too large'],
 
   credential_missing: [401, 'Unauthorized', 'no credential was presented'],
+  credential_scheme: [401, 'Unauthorized', 'only a bearer token is accepted'],
   credential_malformed: [401, 'Unauthorized', 'the credential is not a well-formed bearer token'],
   token_malformed: [401, 'Unauthorized', 'the token is malformed'],
   token_type: [401, 'Unauthorized', 'the token is of a type that is not accepted'],

@@ -15,6 +15,7 @@ const table: Readonly<Record<RefusalCode, string>> = {
   expectation_failed: '417 ExpectationFailed',
   headers_too_large: '431 RequestHeaderFieldsTooLarge',
   credential_missing: '401 Unauthorized',
+  credential_scheme: '401 Unauthorized',
   credential_malformed: '401 Unauthorized',
   token_malformed: '401 Unauthorized',
   token_type: '401 Unauthorized',

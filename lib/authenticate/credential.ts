@@ -7,7 +7,7 @@ import type { Credential } from './authenticator.js'
  * Finds the one credential of a request, in its raw header list. Every place that can carry one is
  * counted before any is read: of two, nobody can say which the client, a proxy before us or the API
  * server would have believed.
- * @throws Refusal `credential_missing`, `credential_ambiguous`, `credential_malformed`
+ * @throws Refusal `credential_missing`, `credential_ambiguous`, `credential_scheme`, `credential_malformed`
  */
 export function findCredential(head: RequestHead): Credential {
   const presented = [...authorizations(head), ...bearerProtocols(head)]
@@ -66,6 +66,6 @@ const bearerToken = /^bearer ([\x21-\x7e]+)$/i
 
 function bearer(value: string): string {
   const token = bearerToken.exec(value)?.[1]
-  if (token === undefined) throw new Refusal('credential_malformed')
-  return token
+  if (token !== undefined) return token
+  throw new Refusal(/^bearer\s+\S/i.test(value) ? 'credential_malformed' : 'credential_scheme')
 }

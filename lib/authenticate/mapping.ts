@@ -89,7 +89,9 @@ function usable(
 ): string {
   if (raw.trim() === '') throw unusable(what, 'is blank')
   const name = prefix + raw
-  if (name !== name.trim()) throw unusable(what, 'begins or ends with a blank')
+  if (raw !== raw.trim() || name !== name.trim()) {
+    throw unusable(what, 'begins or ends with a blank')
+  }
   if (/\p{Cc}/u.test(name)) throw unusable(what, 'has a control character')
   if (!name.isWellFormed()) throw unusable(what, 'is not well-formed Unicode')
   if (Buffer.byteLength(name) > maxNameBytes) {

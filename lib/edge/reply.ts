@@ -55,7 +55,7 @@ function fieldsOf(id: string, refusal: Refusal, body: Buffer): HeaderList {
 
 /** RFC 6750, 3: an error code only where a bearer token was given. */
 const challenge = ({ code }: Refusal): string =>
-  code === 'credential_missing' || code === 'credential_malformed'
+  code === 'credential_missing' || code === 'credential_scheme'
     ? 'Bearer realm="kubernetes"'
     : 'Bearer realm="kubernetes", error="invalid_token"'
 

@@ -117,22 +117,26 @@ const originForm = /^\/(?:[\x21\x22\x24-\x2e\x30-\x7e][\x21\x22\x24-\x7e]*)?$/
 const authority = /^[A-Za-z0-9\-._~!$&'()*+,;=:%[\]]+$/
 
 function readFields({ protocol, rawHeaders }: ReceivedHead): HeaderList {
-  if (rawHeaders.length / 2 > maxHeaderLines)
-    throw new Refusal('headers_too_large', 'too many lines')
   const fields: Array<readonly [string, string]> = []
   let bytes = 0
+  let lines = rawHeaders.length / 2
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!
     const value = rawHeaders[at + 1]!
     bytes += name.length + value.length + 4
     if (protocol === 'HTTP/2.0') {
-      if (name.startsWith(':')) continue
+      if (name.startsWith(':')) {
+        // HTTP/1.1 says it in `Host`; the others are its request line.
+        if (name !== ':authority') lines -= 1
+        continue
+      }
       if (!token.test(name) || unsafeValue.test(value) || connectionSpecific(name, value)) {
         throw new Refusal('request_malformed', 'a header field that HTTP/2 does not allow')
       }
     }
     fields.push([name, value])
   }
+  if (lines > maxHeaderLines) throw new Refusal('headers_too_large', 'too many lines')
   if (bytes > maxHeaderBytes) throw new Refusal('headers_too_large', 'too many bytes')
   return fields
 }

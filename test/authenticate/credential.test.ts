@@ -62,26 +62,30 @@ t.test('two Authorization lines are never a credential, whatever they say', asyn
 
 t.test('anything but scheme, one blank, token is malformed', async t => {
   for (const value of [
-    '',
-    'Bearer',
-    'Bearer ',
     'Bearer  a.b.c',
     'Bearer\ta.b.c',
     'Bearer a.b.c ',
-    ' Bearer a.b.c',
     'Bearer a.b.c\n',
     'Bearer a.b.c, Bearer d.e.f',
     'Bearer a.b.c d.e.f',
     'Bearer a.b\u00a0.c',
     'Bearer a.b.\u00fc',
+    'Bearer\u00a0a.b.c',
+  ]) {
+    t.equal(found([['Authorization', value]]), 'credential_malformed', JSON.stringify(value))
+  }
+  for (const value of [
+    '',
+    'Bearer',
+    'Bearer ',
+    ' Bearer a.b.c',
     'Bearer: a.b.c',
     'Bearera.b.c',
     'Basic YTpi',
     'Token a.b.c',
     'a.b.c',
-    'Bearer\u00a0a.b.c',
   ]) {
-    t.equal(found([['Authorization', value]]), 'credential_malformed', JSON.stringify(value))
+    t.equal(found([['Authorization', value]]), 'credential_scheme', JSON.stringify(value))
   }
 })
 

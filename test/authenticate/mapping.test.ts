@@ -135,6 +135,8 @@ t.test('a prefix makes no name of nothing, and counts for the length', async t =
     t.equal(map({ sub: blank }, prefixes), 'identity_unusable')
     t.equal(map({ sub: 'a', groups: [blank] }, prefixes), 'identity_unusable')
   }
+  t.equal(map({ sub: ' alice' }, prefixes), 'identity_unusable', 'nor hides padding')
+  t.equal(map({ sub: 'a', groups: ['\u3000b'] }, prefixes), 'identity_unusable')
   t.equal(map({ sub: 'a'.repeat(1020) }, prefixes), 'identity_unusable')
   t.strictSame(map({ sub: 'a'.repeat(1019) }, prefixes), identity(`oidc:${'a'.repeat(1019)}`))
 })

@@ -81,7 +81,7 @@ t.test('without exactly one credential nobody is asked', async t => {
   t.equal(await code(() => authenticate(context(line, line))), 'credential_ambiguous')
   t.equal(
     await code(() => authenticate(context(['Authorization', 'Basic x']))),
-    'credential_malformed',
+    'credential_scheme',
   )
   t.equal(asked, 0)
 })

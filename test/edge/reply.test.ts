@@ -93,7 +93,8 @@ t.test('a 401 says how to come in, and that a token was bad where there was one'
     ['WWW-Authenticate', 'Bearer realm="kubernetes", error="invalid_token"'],
   ]
   t.strictSame(await challenge('credential_missing'), plain)
-  t.strictSame(await challenge('credential_malformed'), plain)
+  t.strictSame(await challenge('credential_scheme'), plain)
+  t.strictSame(await challenge('credential_malformed'), invalid)
   t.strictSame(await challenge('token_malformed'), invalid)
   t.strictSame(await challenge('token_expired'), invalid)
   t.strictSame(await challenge('token_signature'), invalid)

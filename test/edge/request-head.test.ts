@@ -252,6 +252,14 @@ t.test('a thousand lines pass, one more does not', async t => {
   t.equal(maxHeaderLines, 1_000)
   t.type(judged(http1(filled(1_000, 10_000))), 'object')
   t.equal(judged(http1(filled(1_001, 10_000))), 'headers_too_large')
+  // Of HTTP/2 the same fields count, `:authority` as the `Host` that it is.
+  const fields = (lines: number): Lines => [
+    ':authority',
+    'gateway.example',
+    ...filled(lines, 10_000).slice(2),
+  ]
+  t.type(judged(http2(fields(1_000))), 'object')
+  t.equal(judged(http2(fields(1_001))), 'headers_too_large')
 })
 
 t.test('128 KiB of header pass, one byte more does not', async t => {

@@ -9,7 +9,8 @@ import { startedWorld } from '../actors/world.js'
 import { asUser, badToken, noToken, refusal, wholeAnswer, wholeHead } from './whole-answer.js'
 
 const malformed = badToken('the token is malformed')
-const notBearer = noToken('the credential is not a well-formed bearer token')
+const notBearer = noToken('only a bearer token is accepted')
+const badBearer = badToken('the credential is not a well-formed bearer token')
 const type = badToken('the token is of a type that is not accepted')
 
 t.test('a token has one spelling', async t => {
@@ -102,7 +103,8 @@ t.test('a token has one spelling', async t => {
   ]
   for (const [name, value] of fields) {
     const exchange = await world.ask({ token: false, headers: withField(value) })
-    t.strictSame(wholeAnswer(exchange), notBearer, name)
+    const given = /^bearer\s+\S/i.test(value)
+    t.strictSame(wholeAnswer(exchange), given ? badBearer : notBearer, name)
   }
   t.strictSame(
     wholeAnswer(await world.ask({ token: good, headers: withField(`Bearer ${good}`) })),

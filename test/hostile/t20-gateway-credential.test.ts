@@ -47,7 +47,7 @@ t.test("with the gateway's own credential", async t => {
     'nobody without a good credential of their own comes near the API server',
     async t => {
       const missing = noToken('no credential was presented')
-      const notBearer = noToken('the credential is not a well-formed bearer token')
+      const notBearer = noToken('only a bearer token is accepted')
       const two = refusal(400, 'BadRequest', 'more than one credential was presented')
       const subprotocol = `base64url.bearer.authorization.k8s.io.${Buffer.from(good).toString('base64url')}`
       const attempts: ReadonlyArray<readonly [string, HeaderLines, Refused]> = [
