@@ -43,16 +43,22 @@ export interface Kubectl {
   start(options: RunOptions, ...args: readonly string[]): Ongoing
 }
 
+export interface KubectlOptions {
+  /** @default the one that comes with the tests */
+  readonly program?: string
+  /** @default the user's of the world */
+  readonly token?: string
+}
+
 /** Real kubectl, as a user of the issuer, through a gateway. */
 export function kubectlAs(
   t: Teardown,
   user: User,
   server: { readonly url: string; readonly ca: string },
-  program = world().kubectl,
+  { program = world().kubectl, token = world().tokens[user] }: KubectlOptions = {},
 ): Kubectl {
   const folder = tempDir(t)
   const config = join(folder, 'kubeconfig')
-  const token = world().tokens[user]
   writeFileSync(
     config,
     kubeconfig({

@@ -2,16 +2,9 @@ import { appendFileSync } from 'node:fs'
 import { get } from 'node:https'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
-import { kubectlAs, type Kubectl } from './kubectl.js'
+import { kubectlAs } from './kubectl.js'
 import { until } from './until.js'
-import { startInFront, world, type GatewayInFront } from './world.js'
-
-let gateway: GatewayInFront
-let kubectl: Kubectl
-t.before(async () => {
-  gateway = await startInFront(t, { mode: 'gateway' })
-  kubectl = kubectlAs(t, 'alice', gateway)
-})
+import { inBothModes, world, type GatewayInFront } from './world.js'
 
 /** As a container runtime writes it. */
 function log(...lines: readonly string[]): void {
@@ -24,102 +17,106 @@ const numbered = (name: string, count: number): readonly string[] =>
 
 const text = (lines: readonly string[]): string => lines.map(line => `${line}\n`).join('')
 
-t.test('logs shows what there is', async t => {
-  log('one', 'two')
-  t.same(await kubectl.run('logs', 'web', '--tail=2'), { status: 0, out: 'one\ntwo\n', err: '' })
-})
+inBothModes(t, (t, gateway) => {
+  const kubectl = kubectlAs(t, 'alice', gateway)
 
-t.test('logs -f shows each line when it is written, and loses none', async t => {
-  const lines = numbered('followed', 1_000)
-  log('start')
-  const following = kubectl.start({}, 'logs', '-f', 'web', '--tail=1')
-  await following.until('start')
-  for (const line of lines) log(line)
-  const said = await following.until(`${lines.at(-1)}\n`)
-  t.equal(said, `start\n${text(lines)}`)
-  await following.stop()
-})
+  t.test('logs shows what there is', async t => {
+    log('one', 'two')
+    t.same(await kubectl.run('logs', 'web', '--tail=2'), { status: 0, out: 'one\ntwo\n', err: '' })
+  })
 
-t.test('logs -f that nothing is written to for ten seconds goes on', async t => {
-  log('before')
-  const following = kubectl.start({}, 'logs', '-f', 'web', '--tail=1')
-  await following.until('before')
-  await pause(10_000)
-  log('after')
-  t.equal(await following.until('after\n'), 'before\nafter\n')
-  await following.stop()
-})
+  t.test('logs -f shows each line when it is written, and loses none', async t => {
+    const lines = numbered('followed', 1_000)
+    log('start')
+    const following = kubectl.start({}, 'logs', '-f', 'web', '--tail=1')
+    await following.until('start')
+    for (const line of lines) log(line)
+    const said = await following.until(`${lines.at(-1)}\n`)
+    t.equal(said, `start\n${text(lines)}`)
+    await following.stop()
+  })
 
-t.test('a kubectl that is killed while nothing is written leaves no stream behind', async t => {
-  log('idle')
-  const following = kubectl.start({}, 'logs', '-f', 'web', '--tail=1')
-  await following.until('idle')
-  following.child.kill('SIGKILL')
-  await closed(gateway, 'log')
-  t.pass('none is open')
-})
+  t.test('logs -f that nothing is written to for ten seconds goes on', async t => {
+    log('before')
+    const following = kubectl.start({}, 'logs', '-f', 'web', '--tail=1')
+    await following.until('before')
+    await pause(10_000)
+    log('after')
+    t.equal(await following.until('after\n'), 'before\nafter\n')
+    await following.stop()
+  })
 
-t.test('--request-timeout ends what would go on', async t => {
-  log('limited')
-  const said = await kubectl.run('logs', '-f', 'web', '--tail=1', '--request-timeout=3s')
-  t.match(said.out, 'limited\n')
-  await closed(gateway, 'log')
-  t.pass('and its stream through the gateway')
-})
+  t.test('a kubectl that is killed while nothing is written leaves no stream behind', async t => {
+    log('idle')
+    const following = kubectl.start({}, 'logs', '-f', 'web', '--tail=1')
+    await following.until('idle')
+    following.child.kill('SIGKILL')
+    await closed(gateway, 'log')
+    t.pass('none is open')
+  })
 
-t.test('fifty that follow at once lose no line', async t => {
-  const lines = numbered('shared', 200)
-  const token = world().tokens.alice
-  const target = `${gateway.url}/api/v1/namespaces/default/pods/web/log?follow=true&tailLines=0`
-  const followers = Array.from({ length: 50 }, () => {
-    let said = ''
-    let heard: () => void = () => undefined
-    const asked = get(target, {
-      agent: false,
-      ca: gateway.ca,
-      headers: { Authorization: `Bearer ${token}` },
-    })
-    asked.on('error', () => undefined)
-    asked.on('response', response => {
-      response.on('error', () => undefined)
-      response.on('data', (piece: Buffer) => {
-        said += piece.toString()
-        heard()
+  t.test('--request-timeout ends what would go on', async t => {
+    log('limited')
+    const said = await kubectl.run('logs', '-f', 'web', '--tail=1', '--request-timeout=3s')
+    t.match(said.out, 'limited\n')
+    await closed(gateway, 'log')
+    t.pass('and its stream through the gateway')
+  })
+
+  t.test('two hundred that follow at once lose no line', async t => {
+    const lines = numbered('shared', 500)
+    const token = world().tokens.alice
+    const target = `${gateway.url}/api/v1/namespaces/default/pods/web/log?follow=true&tailLines=0`
+    const followers = Array.from({ length: 200 }, () => {
+      let said = ''
+      let heard: () => void = () => undefined
+      const asked = get(target, {
+        agent: false,
+        ca: gateway.ca,
+        headers: { Authorization: `Bearer ${token}` },
       })
+      asked.on('error', () => undefined)
+      asked.on('response', response => {
+        response.on('error', () => undefined)
+        response.on('data', (piece: Buffer) => {
+          said += piece.toString()
+          heard()
+        })
+      })
+      t.teardown(() => asked.destroy())
+      return {
+        has: async (line: string): Promise<string> => {
+          while (!said.includes(line)) await new Promise<void>(resolve => (heard = resolve))
+          return said
+        },
+      }
     })
-    t.teardown(() => asked.destroy())
-    return {
-      has: async (line: string): Promise<string> => {
-        while (!said.includes(line)) await new Promise<void>(resolve => (heard = resolve))
-        return said
-      },
-    }
-  })
-  // Nobody can see when the last of them has begun to read, except by what it read.
-  const beats = setInterval(() => log('beat'), 100)
-  await Promise.all(followers.map(follower => follower.has('beat\n')))
-  clearInterval(beats)
-  log(...lines)
-  const said = await Promise.all(followers.map(follower => follower.has(`${lines.at(-1)}\n`)))
-  const unlike = said.map(one => one.replaceAll('beat\n', '')).filter(one => one !== text(lines))
-  t.same(unlike, [])
-})
-
-for (const [transport, setting] of [
-  ['WebSocket', 'true'],
-  ['SPDY/3.1', 'false'],
-] as const) {
-  t.test(`attach over ${transport} shows what is written from then on`, async t => {
-    const env = { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: setting }
-    const attached = kubectl.start({ env }, 'attach', 'web')
-    const beats = setInterval(() => log(`attached over ${transport}`), 200)
-    t.match(await attached.until(`attached over ${transport}\n`), `attached over ${transport}\n`)
+    // Nobody can see when the last of them has begun to read, except by what it read.
+    const beats = setInterval(() => log('beat'), 100)
+    await Promise.all(followers.map(follower => follower.has('beat\n')))
     clearInterval(beats)
-    t.equal(await gateway.process.metric('gateway_open_streams{kind="attach"}'), 1)
-    await attached.stop()
-    await closed(gateway, 'attach')
+    log(...lines)
+    const said = await Promise.all(followers.map(follower => follower.has(`${lines.at(-1)}\n`)))
+    const unlike = said.map(one => one.replaceAll('beat\n', '')).filter(one => one !== text(lines))
+    t.same(unlike, [])
   })
-}
+
+  for (const [transport, setting] of [
+    ['WebSocket', 'true'],
+    ['SPDY/3.1', 'false'],
+  ] as const) {
+    t.test(`attach over ${transport} shows what is written from then on`, async t => {
+      const env = { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: setting }
+      const attached = kubectl.start({ env }, 'attach', 'web')
+      const beats = setInterval(() => log(`attached over ${transport}`), 200)
+      t.match(await attached.until(`attached over ${transport}\n`), `attached over ${transport}\n`)
+      clearInterval(beats)
+      t.equal(await gateway.process.metric('gateway_open_streams{kind="attach"}'), 1)
+      await attached.stop()
+      await closed(gateway, 'attach')
+    })
+  }
+})
 
 const closed = ({ process }: GatewayInFront, kind: string): Promise<void> =>
   until(`no ${kind} is open`, async () => {

@@ -115,7 +115,7 @@ async function run(
   }
   const tap = join(root, 'node_modules/tap/dist/esm/run.mjs')
   // One at a time: they share two processors with a control plane.
-  const flags = ['--jobs=1', '--timeout=240']
+  const flags = ['--jobs=1', '--timeout=600']
   const child = spawn(process.execPath, [tap, ...flags, ...files], {
     cwd: root,
     env: { ...process.env, ...env },

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Test } from 'tap'
 import type { Teardown } from '../actors/files.js'
 import { tempDir, writeKubeconfig, writeServing } from '../actors/files.js'
 import { createAuthority, type KeyPair } from '../actors/certificates.js'
@@ -57,10 +58,25 @@ export interface GatewayInFront {
   readonly apiServer: ApiServer
 }
 
+/** `gateway`: with the service account; `caller`: with the caller's token, before the API server that takes it. */
+export const modes = ['gateway', 'caller'] as const
+export type Mode = (typeof modes)[number]
+
 export interface InFrontOptions {
-  /** `gateway`: with the service account; `caller`: with the caller's token, before the API server that takes it. */
-  readonly mode: 'gateway' | 'caller'
+  readonly mode: Mode
   readonly flags?: readonly string[]
+}
+
+/** Declares the same tests for a gateway in either mode, which each finds running. */
+export function inBothModes(
+  t: Test,
+  declare: (t: Test, gateway: GatewayInFront, mode: Mode) => Promise<void> | void,
+): void {
+  for (const mode of modes) {
+    t.test(`in ${mode} mode`, async t => {
+      await declare(t, await startInFront(t, { mode }), mode)
+    })
+  }
 }
 
 /** Starts the built program, and ends it with the test. */
