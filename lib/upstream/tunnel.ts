@@ -52,7 +52,8 @@ export function tunnel(client: Side, upstream: Side, farewell?: Farewell): Promi
         // What it said in full is still handed over in full; nothing else is waited for.
         if (stream.readableEnded && !other.stream.writableFinished) {
           other.stream.once('finish', () => other.cut())
-        } else other.cut()
+        } else if (other === client) handOver(client)
+        else other.cut()
       }
       if (open === 0) resolve({ bytes, broken })
     }
@@ -79,6 +80,20 @@ export function tunnel(client: Side, upstream: Side, farewell?: Farewell): Promi
     })
   })
 }
+
+/**
+ * What was read before the break is not lost with it: an API server that is done with a command may close before it
+ * has read everything, and the exit code is the last thing it said.
+ */
+function handOver(client: Side): void {
+  const timer = setTimeout(() => client.cut(), handOverMs)
+  client.stream.write(Buffer.alloc(0), () => {
+    clearTimeout(timer)
+    client.cut()
+  })
+}
+
+const handOverMs = 5_000
 
 /** How long a client that was told goodbye may take to hang up. */
 const hangUpMs = 500

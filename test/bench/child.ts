@@ -9,11 +9,21 @@ export interface Child {
 }
 
 /** Starts the API server of the bench; it says its port. */
-export async function startUpstream(
+export const startUpstream = (certFile: string, keyFile: string): Promise<ServerChild> =>
+  startServer('./upstream.ts', certFile, keyFile)
+
+/** Starts the other end of an exec; it says its port. */
+export const startEcho = (certFile: string, keyFile: string): Promise<ServerChild> =>
+  startServer('./echo-server.ts', certFile, keyFile)
+
+type ServerChild = Child & { readonly port: number }
+
+async function startServer(
+  script: string,
   certFile: string,
   keyFile: string,
-): Promise<Child & { readonly port: number }> {
-  const child = start('./upstream.ts', [certFile, keyFile])
+): Promise<ServerChild> {
+  const child = start(script, [certFile, keyFile])
   const { port } = await message<{ readonly port: number }>(child)
   return { port, close: () => stop(child) }
 }

@@ -13,6 +13,7 @@ import {
   type Contender,
 } from './contenders.js'
 import { cpuIsMeasured, cpuMicroseconds } from './cpu.js'
+import { execEcho } from './exec-echo.js'
 import { comparisons, summary, type Comparison, type Sample } from './report.js'
 import type { Round } from './load.js'
 import { createWorld, type World } from './world.js'
@@ -92,6 +93,7 @@ async function main(): Promise<void> {
   } finally {
     for (const each of open.toReversed()) await each.close()
   }
+  say(await execEcho(flags.program))
 }
 
 function describeMachine(): void {

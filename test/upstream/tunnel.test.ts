@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect as connectTcp, createServer, type AddressInfo, type Socket } from 'node:net'
-import { PassThrough } from 'node:stream'
+import { Duplex, PassThrough } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import tls from 'node:tls'
 import t, { type Test } from 'tap'
@@ -348,6 +348,35 @@ for (const secure of [true, false]) {
     t.match(await world.over(), { status: 101, ended: 'client_gone' })
   })
 }
+
+t.test('what the API server said before it broke off arrives before the cut', async t => {
+  const upstream = new PassThrough()
+  const events: string[] = []
+  let flush: () => void = () => undefined
+  const client = new Duplex({
+    read: () => undefined,
+    write: (piece: Buffer, _, done) => {
+      flush = () => {
+        if (piece.length > 0) events.push(piece.toString())
+        done()
+      }
+      if (piece.length === 0) flush()
+    },
+  })
+  const cut = (): void => {
+    events.push('cut')
+    client.destroy()
+  }
+  const over = tunnel({ stream: client, cut }, { stream: upstream, cut: () => upstream.destroy() })
+  upstream.write('exit code')
+  await new Promise(setImmediate)
+  upstream.destroy()
+  await once(upstream, 'close')
+  t.strictSame(events, [], 'a slow connection is waited for')
+  flush()
+  t.strictSame(await over, { bytes: 9, broken: 'upstream' })
+  t.strictSame(events, ['exit code', 'cut'])
+})
 
 t.test('streams are counted while they last', async t => {
   const kinds: unknown[] = []
