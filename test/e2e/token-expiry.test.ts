@@ -37,7 +37,13 @@ t.test('streams of kubectl end with its token, and none as if it had been done',
   const shell = (webSockets: 'true' | 'false') =>
     kubectl.start(
       { env: { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: webSockets }, keepInputOpen: true },
-      ...['exec', '-i', 'shell', '--', 'sh', '-c', 'echo started; cat'],
+      'exec',
+      '-i',
+      'shell',
+      '--',
+      'sh',
+      '-c',
+      'echo started; cat',
     )
   const overWebSocket = shell('true')
   const overSpdy = shell('false')
@@ -59,12 +65,14 @@ t.test('streams of kubectl end with its token, and none as if it had been done',
   const forwarded = await forwarding.ended
   t.match(forwarded.err, /lost connection to pod/)
 
-  const ended = (): unknown[] =>
+  const ended = (): string[] =>
     gateway.process.logs
       .filter(one => one['ended'] === 'token_expired')
-      .map(one => one['subresource'] ?? one['verb'])
+      .map(one => String(one['subresource'] ?? one['verb']))
   await until('all have a line', () => ended().length === 5)
-  t.same(ended().toSorted(), ['exec', 'exec', 'log', 'portforward', 'watch'])
+  for (const kind of ['watch', 'log', 'exec', 'portforward']) {
+    t.equal(ended().filter(one => one === kind).length, kind === 'exec' ? 2 : 1, kind)
+  }
   const warning = gateway.process.logs.find(
     ({ msg }) => msg === 'the token expires: its streams are going to be ended',
   )
