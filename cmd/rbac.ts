@@ -1,3 +1,4 @@
+import { originalUser } from '../lib/impersonate/asked.js'
 import { emptyManifest, manifest } from '../lib/rbac/manifest.js'
 import {
   neededRights,
@@ -92,6 +93,7 @@ function printed(args: readonly string[]): Printed {
 /** What the rights depend on, of a gateway that comes with its own credential. */
 function rightsOf(settings: ServeSettings): RightsConfiguration {
   const { allowed, denied } = settings.groups
+  const clientImpersonation = settings.clientImpersonation === 'authorize'
   const isList = allowed?.every(entry => !entry.endsWith('*')) ?? false
   return {
     groups: settings.issuer.groupsClaim !== undefined,
@@ -100,10 +102,11 @@ function rightsOf(settings: ServeSettings): RightsConfiguration {
     extraKeys: [
       ...Object.keys(settings.extra.fixed),
       ...(settings.extra.clientIp ? ['remote-client-ip'] : []),
+      ...(clientImpersonation ? Object.values(originalUser) : []),
     ],
     reservedUsers: [...settings.reserved.users],
     reservedGroups: [...settings.reserved.groups],
-    clientImpersonation: false,
+    clientImpersonation,
     tokenReview: false,
   }
 }

@@ -16,6 +16,7 @@ import { startListener, type Listener } from '../lib/edge/listener.js'
 import { createPeerAddress } from '../lib/edge/peer-address.js'
 import { refuse } from '../lib/edge/reply.js'
 import { createGateway, type Stages } from '../lib/gateway.js'
+import { createAccessReview } from '../lib/impersonate/access-review.js'
 import { createOwnExtra } from '../lib/impersonate/own-extra.js'
 import { createPolicy, type CredentialMode } from '../lib/impersonate/policy.js'
 import { createSelfReview } from '../lib/impersonate/self-review.js'
@@ -27,6 +28,7 @@ import type { ServeSettings } from '../lib/settings/resolve.js'
 import { openCluster, type Cluster } from '../lib/upstream/cluster.js'
 import { createForward } from '../lib/upstream/forward.js'
 import { createUpgrade } from '../lib/upstream/upgrade.js'
+import { subjectAccess } from '../lib/upstream/subject-access.js'
 import { selfSubject } from '../lib/upstream/self-subject.js'
 import { watchFile, type WatchedFile } from '../lib/watched-file.js'
 
@@ -143,6 +145,7 @@ async function assemble(
     authorize: createPolicy({
       mode: modeOf(settings, cluster),
       clientImpersonation: settings.clientImpersonation,
+      mostAsked: settings.maxGroups,
       ownExtra: createOwnExtra(settings.extra),
     }),
     carry: async (granted, client) => {
@@ -217,7 +220,14 @@ function authorities(content: Buffer): string {
 }
 
 function modeOf({ credentialMode }: ServeSettings, cluster: Cluster): CredentialMode {
-  if (credentialMode.kind === 'gateway') return credentialMode
+  if (credentialMode.kind === 'gateway') {
+    return {
+      kind: 'gateway',
+      accessReview: createAccessReview({
+        ask: (question, signal) => subjectAccess(cluster, question, signal),
+      }),
+    }
+  }
   const { impersonation } = credentialMode
   return impersonation === 'auto'
     ? {

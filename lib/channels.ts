@@ -66,7 +66,10 @@ export const facts = {
   keysFetched: fact<{ readonly issuer: string; readonly result: 'ok' | 'error' }>('keys-fetched'),
   issuerReady: fact<{ readonly issuer: string; readonly ready: boolean }>('issuer-ready'),
   reload: fact<{ readonly result: 'ok' | 'error' }>('reload'),
-  clientImpersonation: fact<{ readonly action: 'stripped' | 'rejected' }>('client-impersonation'),
+  /** `authorized`: allowed, or left to the API server; `denied`: not allowed, or not well-formed. */
+  clientImpersonation: fact<{
+    readonly action: 'stripped' | 'rejected' | 'authorized' | 'denied'
+  }>('client-impersonation'),
   /** Groups of a token, just verified, that `--allowed-groups` and `--denied-groups` leave out. */
   groupsLeftOut: fact<{ readonly count: number }>('groups-left-out'),
   stream: fact<{ readonly kind: StreamKind; readonly change: 1 | -1 }>('stream'),

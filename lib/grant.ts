@@ -8,8 +8,16 @@ export type Credential =
   /** The gateway's credential. There is no way to say this without impersonation. */
   | { readonly whose: 'gateway' }
 
-/** Why a grant was given; the `decision` of the access line and the metrics. */
-export type Decision = 'own_token' | 'own_token_impersonating' | 'gateway_impersonating'
+/**
+ * Why a grant was given; the `decision` of the access line and the metrics. `…_other`: the caller asked to act
+ * as somebody else (`kubectl --as`).
+ */
+export type Decision =
+  | 'own_token'
+  | 'own_token_impersonating'
+  | 'own_token_impersonating_other'
+  | 'gateway_impersonating'
+  | 'gateway_impersonating_other'
 
 /**
  * Permission to act upstream as someone. It cannot be spelled out by hand (private field), and only
@@ -32,6 +40,20 @@ export class Grant {
   /** The gateway's own credential speaks for `as`: always with `Impersonate-User`. */
   static byGateway(as: Identity): Grant {
     return new Grant(as, { whose: 'gateway' }, 'gateway_impersonating')
+  }
+
+  /** The same for an identity that the caller asked for, and may act as. */
+  static byGatewayAsOther(as: Identity): Grant {
+    return new Grant(as, { whose: 'gateway' }, 'gateway_impersonating_other')
+  }
+
+  /** The caller's token goes along, and the identity that he asks the API server for with it. */
+  static byCallerAsOther(as: Identity, token: Secret): Grant {
+    return new Grant(
+      as,
+      { whose: 'caller', token, impersonate: true },
+      'own_token_impersonating_other',
+    )
   }
 
   /** The caller's token goes along; `impersonate` adds the mapped identity, and RBAC decides upstream. */

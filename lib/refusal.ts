@@ -7,6 +7,11 @@ const refusals = {
   request_framing: [400, 'BadRequest', 'the framing of the request is ambiguous'],
   request_target: [400, 'BadRequest', 'the request target must be an absolute path'],
   request_authority: [400, 'BadRequest', 'the request must name exactly one host'],
+  impersonation_malformed: [
+    400,
+    'BadRequest',
+    'the impersonation headers must name exactly one user, in one spelling',
+  ],
   credential_ambiguous: [400, 'BadRequest', 'more than one credential was presented'],
   upgrade_protocol: [400, 'BadRequest', 'this protocol cannot be upgraded to'],
   upgrade_body: [400, 'BadRequest', 'an upgrade must not carry a body'],
@@ -36,6 +41,11 @@ const refusals = {
   identity_unusable: [403, 'Forbidden', 'the identity cannot be represented'],
   identity_reserved: [403, 'Forbidden', 'the identity is reserved'],
   impersonation_refused: [403, 'Forbidden', 'impersonation is not allowed'],
+  impersonation_denied: [
+    403,
+    'Forbidden',
+    'impersonating this user, group, uid or extra is not allowed',
+  ],
   too_many_in_flight: [429, 'TooManyRequests', 'the user has too many requests in flight'],
   too_many_groups: [431, 'RequestHeaderFieldsTooLarge', 'the identity has too many groups'],
 
@@ -44,6 +54,11 @@ const refusals = {
     503,
     'ServiceUnavailable',
     'no signing key of the identity provider is known yet',
+  ],
+  access_review_unavailable: [
+    503,
+    'ServiceUnavailable',
+    'whether impersonation is allowed could not be found out',
   ],
   draining: [503, 'ServiceUnavailable', 'the gateway is shutting down'],
 

@@ -3,50 +3,108 @@ import type { Authenticated, Granted, Stages } from '../gateway.js'
 import { Grant } from '../grant.js'
 import type { Identity } from '../identity.js'
 import { Refusal } from '../refusal.js'
-import { asksToImpersonate } from './asked.js'
+import type { AccessReview } from './access-review.js'
+import { actingAs } from './acting-as.js'
+import { asksToImpersonate, readAsked } from './asked.js'
 import type { OwnExtra } from './own-extra.js'
 import type { SelfReview } from './self-review.js'
 
 /** Whose credential goes upstream, and whether `Impersonate-*` goes with it. */
 export type CredentialMode =
-  | { readonly kind: 'gateway' }
+  /** @param accessReview needed for `clientImpersonation: 'authorize'` */
+  | { readonly kind: 'gateway'; readonly accessReview?: AccessReview }
   | { readonly kind: 'caller'; readonly impersonation: 'always' | 'never' }
   | { readonly kind: 'caller'; readonly impersonation: 'auto'; readonly review: SelfReview }
 
 export interface PolicyOptions {
   readonly mode: CredentialMode
-  /** What becomes of the client's own `Impersonate-*`: left out with a `Warning`, or refused (403). */
-  readonly clientImpersonation: 'strip' | 'reject'
+  /**
+   * What becomes of the client's own `Impersonate-*`: left out with a `Warning`, refused (403), or honoured
+   * where allowed: the API server is asked beforehand when our credential is to be used, and decides by itself
+   * when they go along with the caller's.
+   */
+  readonly clientImpersonation: 'strip' | 'reject' | 'authorize'
+  /** Groups and values of extra that a client may ask for in one request. @default 256 */
+  readonly mostAsked?: number
   /** What the gateway adds to every identity that it impersonates. @default nothing */
   readonly ownExtra?: OwnExtra
 }
 
-/** Decides as whom a known caller may act. The only place where a grant is minted. */
-export function createPolicy({
-  mode,
-  clientImpersonation,
-  ownExtra = identity => identity,
-}: PolicyOptions): Stages['authorize'] {
+/**
+ * Decides as whom a known caller may act. The only place where a grant is minted.
+ * @throws TypeError when it is to authorise and has nobody to ask
+ */
+export function createPolicy(options: PolicyOptions): Stages['authorize'] {
+  const { mode, clientImpersonation, ownExtra = identity => identity } = options
   const grantTo = minter(mode, ownExtra)
+  const asOther =
+    clientImpersonation === 'authorize' ? otherMinter(mode, ownExtra, options.mostAsked) : undefined
   return known => {
-    const asked = asksToImpersonate(known.context.head.headers)
-    if (asked && clientImpersonation === 'reject') {
-      facts.clientImpersonation.publish({ action: 'rejected' })
+    const asks = asksToImpersonate(known.context.head.headers)
+    if (asks && clientImpersonation === 'reject') {
+      tell('rejected')
       throw new Refusal('impersonation_refused', 'the client sent impersonation headers')
     }
-    if (asked) facts.clientImpersonation.publish({ action: 'stripped' })
+    if (asks && asOther !== undefined) {
+      const other = asOther(known)
+      if (other !== undefined) return other.then(grant => granted(known, grant, false))
+    }
+    if (asks) tell('stripped')
     const grant = grantTo(known)
     return grant instanceof Promise
-      ? grant.then(settled => granted(known, settled, asked))
-      : granted(known, grant, asked)
+      ? grant.then(settled => granted(known, settled, asks))
+      : granted(known, grant, asks)
   }
 }
+
+const tell = (action: 'stripped' | 'rejected' | 'authorized' | 'denied'): void =>
+  facts.clientImpersonation.publish({ action })
 
 const granted = (known: Authenticated, grant: Grant, stripped: boolean): Granted => ({
   ...known,
   grant,
   stripped,
 })
+
+/** Gives no promise where nobody is asked for in the API server's own spelling. */
+function otherMinter(
+  mode: CredentialMode,
+  ownExtra: OwnExtra,
+  mostAsked = 256,
+): (known: Authenticated) => Promise<Grant> | undefined {
+  if (mode.kind === 'gateway' && mode.accessReview === undefined) {
+    throw new TypeError("clientImpersonation 'authorize' needs an accessReview")
+  }
+  const mint = async (
+    { identity, token, context }: Authenticated,
+    asked: Identity,
+  ): Promise<Grant> => {
+    if (mode.kind === 'caller') return Grant.byCallerAsOther(asked, token)
+    if (mode.accessReview === undefined) throw new Refusal('invariant', 'nobody to ask')
+    const as = await actingAs(identity, asked, mode.accessReview)
+    return Grant.byGatewayAsOther(ownExtra(as, context.peer.address))
+  }
+  const told = async (known: Authenticated, asked: Identity): Promise<Grant> => {
+    try {
+      const grant = await mint(known, asked)
+      tell('authorized')
+      return grant
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'impersonation_denied') tell('denied')
+      throw error
+    }
+  }
+  return known => {
+    let asked: Identity | undefined
+    try {
+      asked = readAsked(known.context.head.headers, mostAsked)
+    } catch (error) {
+      tell('denied')
+      throw error
+    }
+    return asked && told(known, asked)
+  }
+}
 
 function minter(
   mode: CredentialMode,

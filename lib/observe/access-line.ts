@@ -18,6 +18,8 @@ export interface AccessLine {
   readonly user?: string | undefined
   /** How many. */
   readonly groups?: number | undefined
+  /** Whom the user asked to act as, and may. */
+  readonly actingAs?: string | undefined
   readonly decision: string
   readonly status: number
   /** The code of the refusal. */
@@ -48,6 +50,7 @@ export function accessLine(exchange: Exchange): AccessLine {
     peer: context.peer.address,
     user: identity?.username,
     groups: identity?.groups.length,
+    actingAs: grant && isOther(grant.decision) ? grant.as.username : undefined,
     decision: grant?.decision ?? 'refused',
     status: outcome.status,
     reason: refusal?.code,
@@ -59,6 +62,8 @@ export function accessLine(exchange: Exchange): AccessLine {
     userAgent: userAgent === undefined ? undefined : bounded(userAgent, 256),
   }
 }
+
+const isOther = (decision: string): boolean => decision.endsWith('_other')
 
 /** The access line of what never became a request: of it only the sender is known. */
 export function malformedLine({ id, address, refusal }: Malformed): AccessLine {

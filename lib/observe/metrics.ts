@@ -88,7 +88,8 @@ export function createMetrics(): Metrics {
 
   for (const result of ['hit', 'miss', 'shared']) tokens.inc({ result }, 0)
   for (const result of ['ok', 'error']) reloads.inc({ result }, 0)
-  for (const action of ['stripped', 'rejected']) impersonation.inc({ action }, 0)
+  for (const action of ['stripped', 'rejected', 'authorized', 'denied'])
+    impersonation.inc({ action }, 0)
   for (const reason of refusalCodes) refusals.inc({ reason }, 0)
   for (const kind of Object.keys(kinds)) streams.set({ kind }, 0)
 

@@ -196,10 +196,10 @@ export const serveFlags = {
   'client-impersonation': {
     section: 'Impersonation',
     kind: 'choice',
-    choices: ['strip', 'reject'],
+    choices: ['strip', 'reject', 'authorize'],
     placeholder: 'what',
     default: 'strip',
-    help: "What happens to the client's own Impersonate-*: left out with a warning, or refused with 403.",
+    help: "What happens to the client's own Impersonate-*: left out with a warning; refused with 403; or honoured where the caller may (SubjectAccessReview with the gateway's credential, the API server itself with the caller's token).",
   },
   'allow-reserved-users': {
     section: 'Impersonation',

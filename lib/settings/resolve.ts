@@ -13,7 +13,7 @@ export interface ServeSettings {
   /** Without a kubeconfig: the cluster that the gateway runs in. */
   readonly cluster: { readonly kubeconfig?: string; readonly context?: string }
   readonly credentialMode: CredentialMode
-  readonly clientImpersonation: 'strip' | 'reject'
+  readonly clientImpersonation: 'strip' | 'reject' | 'authorize'
   /** `system:` names that a token may carry. */
   readonly reserved: { readonly users: ReadonlySet<string>; readonly groups: ReadonlySet<string> }
   /** Names and beginnings of names (with `*`) of groups. */
@@ -58,7 +58,7 @@ export function resolveServe(given: GivenFlags, world: World = {}): Resolution {
     issuer: resolveIssuer(values, readFile),
     cluster: resolveCluster(values, world.env ?? process.env, readFile),
     credentialMode: resolveCredentialMode(values),
-    clientImpersonation: resolveClientImpersonation(values, given),
+    clientImpersonation: values.choice('client-impersonation') ?? 'reject',
     reserved: {
       users: resolveReserved(values, 'allow-reserved-users'),
       groups: resolveReserved(values, 'allow-reserved-groups'),
@@ -121,15 +121,6 @@ function resolveCredentialMode(values: Values): CredentialMode {
     )
   }
   return { kind: 'caller', impersonation: disabled ? 'never' : (impersonation ?? 'auto') }
-}
-
-function resolveClientImpersonation(values: Values, given: GivenFlags): 'strip' | 'reject' {
-  const name = 'client-impersonation'
-  if (given.get(name)?.values[0] === 'authorize') {
-    values.fault(name, 'is not built yet; use strip or reject', 'authorize')
-    return 'reject'
-  }
-  return values.choice(name) ?? 'reject'
 }
 
 function resolveReserved(

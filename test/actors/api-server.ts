@@ -79,7 +79,7 @@ export interface ApiServer {
   readonly ca: string
   readonly authority: Authority
   readonly requests: readonly RecordedRequest[]
-  /** The requests that are not the gateway's own questions (SelfSubjectReview). */
+  /** The requests that are not the gateway's own questions. */
   readonly forwarded: readonly RecordedRequest[]
   readonly connections: readonly RecordedConnection[]
   /** What came that was not HTTP: a double that forgave would hide the gateway's mistakes. */
@@ -91,6 +91,8 @@ export interface ApiServer {
   ): void
   /** Whom SelfSubjectReview answers with from now on. */
   know(whoami: WhoAmI | undefined): void
+  /** How the gateway's other questions are answered from now on. */
+  decide(decision: Decide | undefined): void
   /** The nth forwarded request (from 0), as soon as it is there. */
   request(n: number): Promise<RecordedRequest>
   /** Stops listening and drops every connection; `up` listens on the same port again. */
@@ -111,7 +113,19 @@ export interface ApiServerOptions {
    * answered with 401.
    */
   readonly whoami?: WhoAmI
+  /** Without it nobody may ask what others may do, or who they are: 403. */
+  readonly decide?: Decide
 }
+
+/** A question of the gateway, with its own credential, about somebody else. */
+export interface AskedReview {
+  readonly kind: 'SubjectAccessReview' | 'TokenReview'
+  readonly spec: Readonly<Record<string, unknown>>
+  readonly request: RecordedRequest
+}
+
+/** The `status` of the review, or the HTTP status of a refusal. */
+export type Decide = (review: AskedReview) => Promise<object | number> | object | number
 
 /**
  * An API server that remembers exactly what it was sent. It is a double because a real one shows its
@@ -127,6 +141,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   const open = new Set<Socket>()
   const waiting = new Set<() => void>()
   let whoami = options.whoami
+  let decide = options.decide
   let responder = options.respond
   let at: 'head' | 'body' = 'body'
   let ownReviews = false
@@ -140,11 +155,17 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
         const head = await reader.upTo('\r\n\r\n')
         const exchange = begin(head, reader, connection)
         const { request } = exchange
-        const review = isReview(request)
+        const kind = reviewOf(request)
+        const review = kind !== undefined
         requests.push(request)
         if (!review) forwarded.push(request)
         for (const wake of waiting) wake()
-        const respond = review && !ownReviews ? reviewed(whoami) : (responder ?? ok)
+        const respond =
+          kind === undefined || ownReviews
+            ? (responder ?? ok)
+            : kind === 'SelfSubjectReview'
+              ? reviewed(whoami)
+              : decided(kind, decide)
         const body = exchange.read()
         body.catch((error: unknown) => {
           if (error instanceof NotHttp) faults.push(error.message)
@@ -234,6 +255,9 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     },
     know: next => {
       whoami = next
+    },
+    decide: next => {
+      decide = next
     },
     request: async n => {
       for (;;) {
@@ -386,9 +410,32 @@ function written(
   ])
 }
 
-const isReview = (request: RecordedRequest): boolean =>
-  request.method === 'POST' &&
-  /^\/apis\/authentication\.k8s\.io\/v1\w*\/selfsubjectreviews(\?|$)/.test(request.target)
+/** What a client asks through the gateway comes with its `Audit-ID`. */
+function reviewOf(request: RecordedRequest): AskedReview['kind'] | 'SelfSubjectReview' | undefined {
+  if (request.method !== 'POST' || request.values('audit-id').length > 0) return undefined
+  const [, resource] = /^\/apis\/auth\w+\.k8s\.io\/v1\w*\/(\w+)(\?|$)/.exec(request.target) ?? []
+  return resource === undefined ? undefined : reviewKinds.get(resource)
+}
+
+const reviewKinds = new Map([
+  ['selfsubjectreviews', 'SelfSubjectReview'],
+  ['subjectaccessreviews', 'SubjectAccessReview'],
+  ['tokenreviews', 'TokenReview'],
+] as const satisfies ReadonlyArray<readonly [string, string]>) as ReadonlyMap<
+  string,
+  AskedReview['kind'] | 'SelfSubjectReview'
+>
+
+function decided(kind: AskedReview['kind'], decide: Decide | undefined): Responder {
+  return async (request, answer) => {
+    const body = JSON.parse((await request.whole).toString()) as Pick<AskedReview, 'spec'>
+    const status = (await decide?.({ kind, spec: body.spec, request })) ?? 403
+    if (typeof status === 'number') {
+      return answer.reply(status, {}, statusBody(status, 'Said'))
+    }
+    return answer.reply(201, {}, { kind, metadata: {}, ...body, status })
+  }
+}
 
 const ok: Responder = (_, answer) => answer.reply(200, {}, { ok: true })
 

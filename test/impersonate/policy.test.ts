@@ -88,6 +88,69 @@ t.test('reject: who does not ask is served', async t => {
   t.match(await policy(known()), { stripped: false, grant: { as: alice } })
 })
 
+const asBob = [['Impersonate-User', 'bob']] as const
+
+t.test('authorize: whom the caller may act as is whom the grant is for', async t => {
+  const seen = actions(t)
+  const allowed = (answer: boolean | Error): CredentialMode => ({
+    kind: 'gateway',
+    accessReview: () =>
+      typeof answer === 'boolean' ? Promise.resolve(answer) : Promise.reject(answer),
+  })
+  const policy = (answer: boolean | Error) =>
+    createPolicy({ mode: allowed(answer), clientImpersonation: 'authorize' })
+  const about = known(asBob)
+  const { grant, ...rest } = await policy(true)(about)
+  t.strictSame(rest, { ...about, stripped: false }, 'the caller stays who he is')
+  t.strictSame(grant.as, {
+    username: 'bob',
+    groups: [],
+    extra: {
+      'original-user.impersonation-gateway.io/name': ['alice'],
+      'original-user.impersonation-gateway.io/groups': ['dev', 'ops'],
+    },
+  })
+  t.strictSame(grant.credential, { whose: 'gateway' })
+  t.equal(grant.decision, 'gateway_impersonating_other')
+  await t.rejects(policy(false)(known(asBob)) as Promise<unknown>, { code: 'impersonation_denied' })
+  await t.rejects(policy(new Error('down'))(known(asBob)) as Promise<unknown>, {
+    code: 'access_review_unavailable',
+  })
+  t.throws(() => policy(true)(known([['Impersonate-Group', 'a']])), {
+    code: 'impersonation_malformed',
+  })
+  t.match(await policy(false)(known()), { grant: { as: alice }, stripped: false })
+  t.match(await policy(false)(known([['Impersonate_User', 'root']])), {
+    grant: { as: alice, decision: 'gateway_impersonating' },
+    stripped: true,
+  })
+  t.strictSame(seen, ['authorized', 'denied', 'denied', 'stripped'])
+  t.throws(
+    () => createPolicy({ mode: { kind: 'gateway' }, clientImpersonation: 'authorize' }),
+    TypeError,
+  )
+})
+
+t.test(
+  "authorize: with the caller's token the API server decides, and is asked nothing",
+  async t => {
+    const review = (): boolean => t.fail('asked the API server')
+    const ownExtra = (): never => t.fail('added to what the client asks') as never
+    for (const mode of [
+      { kind: 'caller', impersonation: 'auto', review },
+      { kind: 'caller', impersonation: 'always' },
+      { kind: 'caller', impersonation: 'never' },
+    ] as const) {
+      const policy = createPolicy({ mode, clientImpersonation: 'authorize', ownExtra })
+      const { grant, stripped } = await policy(known(asBob))
+      t.equal(stripped, false)
+      t.strictSame(grant.as, { username: 'bob', groups: [], extra: {} })
+      t.strictSame(grant.credential, { whose: 'caller', token, impersonate: true })
+      t.equal(grant.decision, 'own_token_impersonating_other')
+    }
+  },
+)
+
 t.test('a grant cannot be made by copying one', async t => {
   const { grant } = await granted({ kind: 'gateway' })
   t.equal(Grant.isGrant(Object.assign({}, grant)), false)

@@ -34,6 +34,8 @@ const atRest = [
   'gateway_privileged_mode 0',
   'gateway_client_impersonation_total{action="stripped"} 0',
   'gateway_client_impersonation_total{action="rejected"} 0',
+  'gateway_client_impersonation_total{action="authorized"} 0',
+  'gateway_client_impersonation_total{action="denied"} 0',
   'gateway_groups_left_out_total 0',
 ]
 

@@ -63,6 +63,23 @@ t.test('extra that the gateway writes needs a right on each of its keys', async 
   })
 })
 
+t.test('who may be asked for as somebody else is asked about, and the asker is named', async t => {
+  const { stdout } = await rbac(...own, '--client-impersonation=authorize', '--group=dev')
+  const { rules = [] } = documents(stdout)[1] as { rules?: unknown[] }
+  t.same(
+    rules.map(rule => (rule as { resources: string[] }).resources),
+    [
+      ['users'],
+      ['groups'],
+      ['uids'],
+      ['groups', 'name', 'uid'].map(
+        key => `userextras/original-user.impersonation-gateway.io/${key}`,
+      ),
+      ['subjectaccessreviews'],
+    ],
+  )
+})
+
 t.test('constrained, for a namespace and an account of its own', async t => {
   const { code, stdout, stderr } = await rbac(
     ...own,

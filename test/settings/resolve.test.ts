@@ -368,12 +368,8 @@ t.test('each fault names the flag, the value and what to change', async t => {
       ['--disable-impersonation: contradicts --impersonation=auto; give one of them'],
     ],
     [
-      ['--client-impersonation=authorize'],
-      ['--client-impersonation "authorize": is not built yet; use strip or reject'],
-    ],
-    [
       ['--client-impersonation=pass'],
-      ['--client-impersonation "pass": must be one of strip, reject'],
+      ['--client-impersonation "pass": must be one of strip, reject, authorize'],
     ],
     [['--allow-reserved-users=alice'], [`--allow-reserved-users "alice": ${reserved}`]],
     [['--allow-reserved-groups=System:x'], [`--allow-reserved-groups "System:x": ${reserved}`]],
