@@ -31,6 +31,7 @@ import { createUpgrade } from '../lib/upstream/upgrade.js'
 import { subjectAccess } from '../lib/upstream/subject-access.js'
 import { selfSubject } from '../lib/upstream/self-subject.js'
 import { watchFile, type WatchedFile } from '../lib/watched-file.js'
+import { followConfiguration } from './configuration.js'
 
 /** A gateway that accepts connections. */
 export interface RunningGateway {
@@ -59,7 +60,9 @@ export async function run(args: readonly string[]): Promise<number> {
   const log = createLog({ level: settings.logLevel })
   try {
     const gateway = await startGateway(settings)
+    const configuration = followConfiguration(args)
     await firstSignal()
+    configuration.close()
     // From here on a second one ends the process at once, with what the log still holds.
     const forced = secondSignal().then(() => 1)
     const drained = gateway.drain().then(async ({ lost }) => {
