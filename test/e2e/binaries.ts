@@ -71,10 +71,10 @@ async function build(
   cache: string,
   say: (line: string) => void,
 ): Promise<void> {
-  const go = (process.env['PATH'] ?? '').split(delimiter).some(one => runnable(join(one, 'go')))
-  if (!go) {
+  const fault = await faultOfGo()
+  if (fault !== undefined) {
     throw new NoBinaries(
-      `there is no ${missing.join(', ')}: name a folder that has them in KUBEBUILDER_ASSETS, or install Go, with which they are built`,
+      `not found: ${missing.join(', ')}. They are built with Go ${leastGo} or newer, but ${fault}. Install it (it fetches what go.mod asks for), or name a folder that has these programs in KUBEBUILDER_ASSETS.`,
     )
   }
   say(`building ${missing.join(', ')} into ${cache}; this happens once, and takes a while`)
@@ -91,6 +91,20 @@ async function build(
   } finally {
     rmSync(draft, { recursive: true, force: true })
   }
+}
+
+/** Since this version Go fetches the newer one that a module asks for. */
+const leastGo = '1.21'
+
+/** Why nothing can be built, if so. */
+async function faultOfGo(): Promise<string | undefined> {
+  const go = (process.env['PATH'] ?? '').split(delimiter).some(one => runnable(join(one, 'go')))
+  if (!go) return 'there is no go on PATH'
+  const said = await versionOf('go', 'version')
+  const [, major = 0, minor = 0] = /go(\d+)\.(\d+)/.exec(said)?.map(Number) ?? []
+  const [leastMajor = 0, leastMinor = 0] = leastGo.split('.').map(Number)
+  const isOld = major < leastMajor || (major === leastMajor && minor < leastMinor)
+  return isOld ? `the one on PATH says ${said}` : undefined
 }
 
 function compile(target: string, source: string, say: (line: string) => void): Promise<void> {
