@@ -46,11 +46,15 @@ async function settled(read: () => number): Promise<number> {
   }
 }
 
-for (const secure of [true, false]) {
-  const over = secure ? 'TLS' : 'TCP'
+for (const [secure, endsWhenAsked] of [
+  [true, false],
+  [false, false],
+  [true, true],
+] as const) {
+  const over = `${secure ? 'TLS' : 'TCP'}${endsWhenAsked ? ', frames followed' : ''}`
 
   t.test(`what either side says arrives as it is, in order (${over})`, async t => {
-    const { client, there } = await opened(t, { tls: secure })
+    const { client, there } = await opened(t, { tls: secure, endsWhenAsked })
     const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
     await client.write(Buffer.concat([every, Buffer.from('\n.')]))
     await there.readUntil('\n.')
@@ -61,7 +65,7 @@ for (const secure of [true, false]) {
 
   t.test(`either side may stop talking, and still listen (${over})`, async t => {
     await t.test('the client first', async t => {
-      const { client, there, over } = await opened(t, { tls: secure })
+      const { client, there, over } = await opened(t, { tls: secure, endsWhenAsked })
       await client.write('last words')
       client.end()
       t.equal(await there.gone, 'fin')
@@ -75,7 +79,7 @@ for (const secure of [true, false]) {
       t.strictSame(await over(), { status: 101, bytes: 10, ended: 'complete' })
     })
     await t.test('the API server first', async t => {
-      const { client, there, over } = await opened(t, { tls: secure })
+      const { client, there, over } = await opened(t, { tls: secure, endsWhenAsked })
       await there.write('last words')
       there.socket.end()
       t.equal(await client.gone, 'fin')
@@ -91,7 +95,7 @@ for (const secure of [true, false]) {
   })
 
   t.test(`what was said before the end arrives, however slowly it is read (${over})`, async t => {
-    const { client, there, over } = await opened(t, { tls: secure })
+    const { client, there, over } = await opened(t, { tls: secure, endsWhenAsked })
     there.socket.pause()
     there.socket.end()
     await client.gone
@@ -109,7 +113,7 @@ for (const secure of [true, false]) {
   t.test(`a slow reader holds the other side (${over})`, async t => {
     const total = 256 * mebibyte
     const most = 32 * mebibyte
-    const { client, there } = await opened(t, { tls: secure })
+    const { client, there } = await opened(t, { tls: secure, endsWhenAsked })
     const flood = (socket: Socket): (() => number) => {
       let taken = 0
       const fill = (): void => {
@@ -131,7 +135,7 @@ for (const secure of [true, false]) {
 
   t.test(`a reset of one side is never an orderly end of the other (${over})`, async t => {
     await t.test('of the client', async t => {
-      const { api, client, there, over } = await opened(t, { tls: secure })
+      const { api, client, there, over } = await opened(t, { tls: secure, endsWhenAsked })
       await client.write('half')
       await there.readUntil('half')
       client.reset()
@@ -141,7 +145,7 @@ for (const secure of [true, false]) {
       t.match(await over(), { ended: 'client_gone' })
     })
     await t.test('of the API server', async t => {
-      const { client, there, over } = await opened(t, { tls: secure })
+      const { client, there, over } = await opened(t, { tls: secure, endsWhenAsked })
       await there.write('half')
       await client.readUntil('half')
       there.reset()
@@ -155,6 +159,7 @@ for (const secure of [true, false]) {
     const limits = { headTimeoutMs: 50, idleTimeoutMs: 50 }
     const { client, there, target } = await opened(t, {
       tls: secure,
+      endsWhenAsked,
       listener: limits,
       headTimeoutMs: 50,
       connectTimeoutMs: 50,
