@@ -1,7 +1,11 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
 import { quoted } from '../lib/settings/fault.js'
 import { nearest } from '../lib/settings/nearest.js'
+
+// Else V8 lets objects of requests grow old. (docs/decisions/0024-what-requests-leave-behind.md)
+setFlagsFromString('--no-allocation-site-pretenuring')
 
 /** Takes what follows its name on the command line; prints for itself; resolves with the exit status. */
 type Command = (args: readonly string[]) => Promise<number>

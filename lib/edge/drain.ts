@@ -116,10 +116,8 @@ interface Bag<T> {
 }
 
 /**
- * Not a `Set`: one that things enter and leave all the time is rebuilt every few dozen of them, and V8 links
- * each discarded table to the next. Once one of them is old, everything that was in any later one is
- * kept until the next full collection: most of what requests allocate, which made collecting it cost
- * more than all stages together.
+ * Not a `Set`: as requests enter and leave, it is rebuilt again and again, and the discarded tables keep
+ * what was in the later ones. (docs/decisions/0024-what-requests-leave-behind.md)
  */
 function createBag<T>(): Bag<T> {
   const places: Array<{ readonly thing: T; at: number }> = []
