@@ -74,7 +74,7 @@ export interface Client {
    */
   start(status: number, headers: HeaderList): void
   /** False when the connection is full: wait for `onWritable`. */
-  write(chunk: Uint8Array): boolean
+  write(chunk: Buffer): boolean
   /** Sends what `start` held back to travel with the first chunk. */
   flush(): void
   /** Ends the answer well: complete for every client. */

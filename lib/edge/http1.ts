@@ -17,6 +17,8 @@ export class Http1Client implements EdgeClient {
   #awaitsInvitation: boolean
   #close = false
   #written = false
+  #onWritable: (() => void) | undefined
+  #listens = false
 
   constructor(request: IncomingMessage, response: ServerResponse, head: RequestHead) {
     this.#request = request
@@ -37,16 +39,27 @@ export class Http1Client implements EdgeClient {
   }
 
   start(status: number, headers: HeaderList): void {
-    const list = headers.flat()
+    const list: string[] = []
+    for (const [name, value] of headers) list.push(name, value)
     // What the client still sends cannot be told from its next request once it is not read to the end.
     if (this.#close || this.#unread) list.push('Connection', 'close')
     this.#response.writeHead(status, list)
     this.started = true
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: Buffer): boolean {
+    const isFirst = !this.#written
     this.#written = true
-    return this.#response.write(chunk)
+    // Head and text leave as one string, in one write and one TLS record; a buffer would go beside the head.
+    const isFull =
+      isFirst && chunk.length <= oneRecord
+        ? !this.#response.write(chunk.toString('latin1'), 'latin1')
+        : !this.#response.write(chunk)
+    if (isFull && !this.#listens) {
+      this.#listens = true
+      this.#response.on('drain', () => this.#onWritable?.())
+    }
+    return !isFull
   }
 
   flush(): void {
@@ -78,7 +91,7 @@ export class Http1Client implements EdgeClient {
   }
 
   onWritable(listener: () => void): void {
-    this.#response.on('drain', listener)
+    this.#onWritable = listener
   }
 
   onGone(listener: () => void): void {
@@ -105,5 +118,8 @@ export class Http1Client implements EdgeClient {
     return this.body !== undefined && !this.body.received
   }
 }
+
+/** As much as a TLS record holds, with a head of usual size before it. */
+const oneRecord = 12 * 1024
 
 const ignore = (): void => undefined

@@ -55,7 +55,7 @@ export class Http2Client implements EdgeClient {
     this.started = true
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: Buffer): boolean {
     return this.#stream.write(chunk)
   }
 

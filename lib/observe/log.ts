@@ -98,7 +98,13 @@ const gatherMs = 50
  * lines that nobody reads, further ones are lost rather than the process.
  */
 function openStandardError(): ReturnType<typeof pino.destination> {
-  return pino.destination({ fd: 2, sync: false, minLength: 8 * 1024, maxLength: 32 * 1024 * 1024 })
+  return pino.destination({
+    fd: 2,
+    sync: false,
+    minLength: 60 * 1024,
+    maxWrite: 64 * 1024,
+    maxLength: 32 * 1024 * 1024,
+  })
 }
 
 async function ended(stream: ReturnType<typeof openStandardError> | undefined): Promise<void> {

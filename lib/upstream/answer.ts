@@ -18,23 +18,29 @@ export function answerHeaders(
   { stripped }: AnswerOptions,
 ): HeaderList {
   const nominated = nominatedBy(fields)
-  const kept = fields.filter(([name]) => {
-    const lower = name.toLowerCase()
-    return !hopByHop.has(lower) && !nominated?.has(lower)
-  })
+  const kept: Array<readonly [string, string]> = []
+  for (const field of fields) {
+    const name = field[0].toLowerCase()
+    if (!hopByHop.has(name) && nominated?.has(name) !== true) kept.push(field)
+  }
   kept.push(['Audit-ID', id])
   if (stripped) kept.push(['Warning', strippedWarning])
   return kept
 }
 
 function nominatedBy(fields: HeaderList): ReadonlySet<string> | undefined {
-  const options = fields
-    .filter(([name]) => name.length === 10 && name.toLowerCase() === 'connection')
-    .flatMap(([, value]) => value.toLowerCase().split(','))
-    .map(option => option.trim())
-    // Without its length a cut answer would look whole.
-    .filter(option => option !== 'content-length')
-  return options.length > 0 ? new Set(options) : undefined
+  let names: Set<string> | undefined
+  for (const [name, value] of fields) {
+    if (name.length !== 10 || name.toLowerCase() !== 'connection') continue
+    for (const part of value.toLowerCase().split(',')) {
+      const option = part.trim()
+      // Without its length a cut answer would look whole.
+      if (option === 'content-length') continue
+      names ??= new Set()
+      names.add(option)
+    }
+  }
+  return names
 }
 
 const hopByHop: ReadonlySet<string> = new Set([

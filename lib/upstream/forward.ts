@@ -109,19 +109,23 @@ type Attempted = Outcome | 'credential_refused' | 'connection_dead'
 /** Methods that may be repeated, whatever became of the first try (RFC 9110, 9.2.1). */
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-/** One request under way: the answer of the API server, flowing to the client. */
+/**
+ * One request under way: the answer of the API server, flowing to the client. By the older of undici's two
+ * interfaces, which hands over the header list as it came; the newer one joins it into an object besides.
+ */
 class Relay implements Dispatcher.DispatchHandler {
   readonly #granted: Granted
   readonly #client: Client
   readonly #resolve: (attempted: Attempted) => void
   readonly #reject: (refusal: Refusal) => void
   readonly #timer: NodeJS.Timeout | undefined
-  #controller: Dispatcher.DispatchController | undefined
+  #abort: ((error: Error) => void) | undefined
   #sentOn: SentOn | undefined
   #state: 'waiting' | 'flowing' | 'settled' = 'waiting'
   #status = 0
   #bytes = 0
   #ending = false
+  #paused = false
   /** Where it may be ended early; of most answers there is no such place. */
   #boundary: Boundary | undefined
 
@@ -144,45 +148,47 @@ class Relay implements Dispatcher.DispatchHandler {
     client.onAskedToEnd(because => this.#askedToEnd(because))
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#state === 'settled') controller.abort(new Error('the exchange is over'))
+  onConnect(abort: (error?: Error) => void): void {
+    this.#abort = abort
+    if (this.#state === 'settled') abort(new Error('the exchange is over'))
     else if (this.#isRepeatable) onceSent(on => (this.#sentOn = on))
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    _headers: unknown,
-  ): void {
+  /** @returns whether to go on reading */
+  onHeaders(status: number, rawHeaders: readonly Buffer[], resume: () => void): boolean {
     // Interim answers (RFC 9110, 15.2) are between the API server and us.
-    if (status < 200 || this.#state !== 'waiting') return
+    if (status < 200 || this.#state !== 'waiting') return true
     clearTimeout(this.#timer)
-    const fields = rawFields(controller)
+    const fields = rawFields(rawHeaders)
     const wrong =
       status > 599
         ? 'a status beyond 599'
         : codings(fields) > 0 && 'a transfer coding other than chunked'
     if (wrong !== false) {
       this.#fail(new Refusal('upstream_malformed', wrong))
-      return
+      return true
     }
     if (isOwnCredentialRefused(this.#granted, status, fields)) {
       this.#state = 'settled'
-      controller.abort(new Error('the credential of the gateway was refused'))
+      this.#abort?.(new Error('the credential of the gateway was refused'))
       this.#resolve('credential_refused')
-      return
+      return true
     }
     const { context, stripped } = this.#granted
     try {
       this.#client.start(status, answerHeaders(fields, context.id, { stripped }))
     } catch (error) {
       this.#fail(new Refusal('upstream_malformed', undefined, { cause: error }))
-      return
+      return true
     }
     this.#state = 'flowing'
     this.#status = status
-    this.#client.onWritable(() => controller.resume())
+    this.#client.onWritable(() => {
+      // The connection may carry somebody else's answer by now, which is not ours to resume.
+      if (!this.#paused) return
+      this.#paused = false
+      resume()
+    })
     const kind = context.info.longRunning
     if (kind === undefined) process.nextTick(() => this.#client.flush())
     else {
@@ -193,21 +199,23 @@ class Relay implements Dispatcher.DispatchHandler {
       facts.stream.publish({ kind, change: 1 })
       this.#client.flush()
     }
+    return true
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#state !== 'flowing') return
+  /** @returns whether to go on reading */
+  onData(chunk: Buffer): boolean {
+    if (this.#state !== 'flowing') return true
     if (this.#ending) {
       const rest = this.#boundary?.finish(chunk)
-      this.#write(controller, rest === undefined ? chunk : chunk.subarray(0, rest))
+      const canTakeMore = this.#write(rest === undefined ? chunk : chunk.subarray(0, rest))
       if (rest !== undefined) this.#endCleanly()
-      return
+      return canTakeMore
     }
     this.#boundary?.pass(chunk)
-    this.#write(controller, chunk)
+    return this.#write(chunk)
   }
 
-  onResponseEnd(): void {
+  onComplete(): void {
     if (this.#state !== 'flowing') return
     const reset = endsByReset()
     if (typeof reset === 'boolean') this.#ended(reset)
@@ -225,7 +233,7 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#settle('complete')
   }
 
-  onResponseError(_controller: unknown, error: Error): void {
+  onError(error: Error): void {
     if (this.#state === 'waiting') {
       if (this.#sentOn?.wasDead === true) {
         this.#state = 'settled'
@@ -246,12 +254,13 @@ class Relay implements Dispatcher.DispatchHandler {
     if (this.#state === 'waiting') this.#fail(new Refusal('client_gone'))
     if (this.#state !== 'flowing') return
     this.#settle('client_gone')
-    this.#controller?.abort(new Error('the client left'))
+    this.#abort?.(new Error('the client left'))
   }
 
-  #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  #write(chunk: Buffer): boolean {
     this.#bytes += chunk.length
-    if (!this.#client.write(chunk)) controller.pause()
+    this.#paused = !this.#client.write(chunk)
+    return !this.#paused
   }
 
   /** A stream ends between two lines or events, so that what the client has is whole; what cannot, goes on. */
@@ -265,7 +274,7 @@ class Relay implements Dispatcher.DispatchHandler {
   #endCleanly(): void {
     this.#client.end()
     this.#settle('complete')
-    this.#controller?.abort(new Error('the gateway ended the stream'))
+    this.#abort?.(new Error('the gateway ended the stream'))
   }
 
   #fail(refusal: Refusal): void {
@@ -273,7 +282,7 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#state = 'settled'
     clearTimeout(this.#timer)
     this.#reject(refusal)
-    this.#controller?.abort(refusal)
+    this.#abort?.(refusal)
   }
 
   #settle(ended: Outcome['ended']): void {
@@ -291,9 +300,8 @@ class Relay implements Dispatcher.DispatchHandler {
   }
 }
 
-/** Names and values as they came; undici's parsed form would join repeats. */
-function rawFields({ rawHeaders }: Dispatcher.DispatchController): HeaderList {
-  if (!Array.isArray(rawHeaders)) throw new TypeError('undici gave no raw header list')
+/** Names and values as they came. */
+function rawFields(rawHeaders: readonly Buffer[]): HeaderList {
   const fields: Array<readonly [string, string]> = []
   for (let at = 0; at < rawHeaders.length; at += 2) {
     fields.push([latin1(rawHeaders[at]!), latin1(rawHeaders[at + 1]!)])
@@ -301,8 +309,7 @@ function rawFields({ rawHeaders }: Dispatcher.DispatchController): HeaderList {
   return fields
 }
 
-const latin1 = (value: Buffer | string): string =>
-  typeof value === 'string' ? value : value.toString('latin1')
+const latin1 = (bytes: Buffer): string => bytes.toString('latin1')
 
 const measures = ['content-length', 'content-encoding'] as const
 

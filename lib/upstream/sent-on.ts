@@ -12,7 +12,7 @@ export interface SentOn {
 
 /**
  * Calls back with the connection of the request that undici starts this very moment, if it gets so far. undici
- * names it on its diagnostics channel alone, right after `onRequestStart`.
+ * names it on its diagnostics channel alone, right after `onConnect`.
  */
 export function onceSent(then: (on: SentOn) => void): void {
   sending = then

@@ -60,7 +60,7 @@ export class RecordingClient implements Client {
     this.#note('start')
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: Buffer): boolean {
     this.chunks.push(Buffer.from(chunk))
     this.#changed()
     return !this.isSlow
