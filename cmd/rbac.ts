@@ -1,3 +1,4 @@
+import { credentialIdKey } from '../lib/authenticate/claim-mapping.js'
 import { originalUser } from '../lib/impersonate/asked.js'
 import { emptyManifest, manifest } from '../lib/rbac/manifest.js'
 import {
@@ -11,6 +12,7 @@ import { fault } from '../lib/settings/fault.js'
 import { loadElsewhere } from '../lib/settings/load.js'
 import { takeFlags } from '../lib/settings/own-flags.js'
 import type { ServeSettings } from '../lib/settings/resolve.js'
+import { AuthenticationFault, readAuthentication, type Authentication } from './authentication.js'
 
 const help = `Usage: impersonation-gateway rbac [flags]
 
@@ -80,7 +82,9 @@ function printed(args: readonly string[]): Printed {
       ? { faults: own }
       : { yaml: emptyManifest({ name, namespace }), warnings: [] }
   }
-  const configuration = rightsOf(settings)
+  const { authentication, faults: wrong } = authenticationFor(settings)
+  if (authentication === undefined) return { faults: [...own, ...wrong] }
+  const configuration = rightsOf(settings, authentication)
   const closed = closedSets(values)
   own.push(...wrongSets(configuration, mode, closed))
   if (own.length > 0) return { faults: own }
@@ -90,16 +94,30 @@ function printed(args: readonly string[]): Printed {
   return { yaml: manifest(rights, { name, namespace, mode, remarks }), warnings }
 }
 
+function authenticationFor(settings: ServeSettings): {
+  readonly authentication?: Authentication
+  readonly faults: readonly string[]
+} {
+  try {
+    return { authentication: readAuthentication(settings), faults: [] }
+  } catch (error) {
+    if (error instanceof AuthenticationFault) return { faults: error.faults }
+    throw error
+  }
+}
+
 /** What the rights depend on, of a gateway that comes with its own credential. */
-function rightsOf(settings: ServeSettings): RightsConfiguration {
+function rightsOf(settings: ServeSettings, { rules }: Authentication): RightsConfiguration {
   const { allowed, denied } = settings.groups
   const clientImpersonation = settings.clientImpersonation === 'authorize'
   const isList = allowed?.every(entry => !entry.endsWith('*')) ?? false
   return {
-    groups: settings.issuer.groupsClaim !== undefined,
+    groups: rules.some(({ groups }) => groups !== undefined),
     ...(allowed && isList && { onlyGroups: allowed.filter(group => !denied.includes(group)) }),
-    uid: false,
+    uid: rules.some(({ uid }) => uid !== undefined),
     extraKeys: [
+      ...rules.flatMap(({ extra }) => extra.map(({ key }) => key)),
+      ...(settings.credentialIdExtra ? [credentialIdKey] : []),
       ...Object.keys(settings.extra.fixed),
       ...(settings.extra.clientIp ? ['remote-client-ip'] : []),
       ...(clientImpersonation ? Object.values(originalUser) : []),

@@ -1,5 +1,4 @@
-import { X509Certificate } from 'node:crypto'
-import { createIssuer } from '../lib/authenticate/issuer.js'
+import type { Issuers } from '../lib/authenticate/issuers.js'
 import { createAuthenticate } from '../lib/authenticate/stage.js'
 import { facts } from '../lib/channels.js'
 import { startAdmin, type Check } from '../lib/edge/admin.js'
@@ -30,7 +29,7 @@ import { createForward } from '../lib/upstream/forward.js'
 import { createUpgrade } from '../lib/upstream/upgrade.js'
 import { subjectAccess } from '../lib/upstream/subject-access.js'
 import { selfSubject } from '../lib/upstream/self-subject.js'
-import { watchFile, type WatchedFile } from '../lib/watched-file.js'
+import { openIssuers } from './authentication.js'
 import { followConfiguration } from './configuration.js'
 
 /** A gateway that accepts connections. */
@@ -99,7 +98,7 @@ async function assemble(
   closers: Array<() => unknown>,
   close: () => Promise<void>,
 ): Promise<RunningGateway> {
-  const { listen, admin: adminSettings, issuer: issuerSettings, credentialMode } = settings
+  const { listen, admin: adminSettings, credentialMode } = settings
   const privileged = credentialMode.kind === 'gateway'
   const metrics = createMetrics()
   closers.push(() => metrics.close())
@@ -107,36 +106,15 @@ async function assemble(
   const cluster = await openCluster({ ...settings.cluster, useOwnCredential: privileged })
   closers.push(() => cluster.close())
 
-  let authority: WatchedFile<string> | undefined
-  if (issuerSettings.caFile !== undefined) {
-    authority = watchFile(issuerSettings.caFile, {
-      parse: authorities,
-      changed: pem => issuer.setCa(pem),
-    })
-    closers.push(() => authority?.close())
-  }
-  const issuer = createIssuer({
-    issuerUrl: issuerSettings.url,
-    audiences: [issuerSettings.audience],
-    signingAlgs: issuerSettings.signingAlgs,
-    clockSkewSeconds: issuerSettings.clockSkewSeconds,
-    ca: authority?.value,
-    mapping: {
-      ...issuerSettings,
-      allowReservedUsers: settings.reserved.users,
-      allowReservedGroups: settings.reserved.groups,
-      allowedGroups: settings.groups.allowed,
-      deniedGroups: settings.groups.denied,
-      maxGroups: settings.maxGroups,
-    },
-  })
-  closers.push(() => issuer.close())
+  const followed = openIssuers(settings)
+  closers.push(() => followed.close())
+  const { issuers } = followed
 
   const drain = createDrain({ graceMs: settings.shutdownGracePeriodMs })
-  const authenticate = createAuthenticate({ authenticator: issuer })
+  const authenticate = createAuthenticate({ authenticator: issuers })
   const forward = createForward(cluster)
   const expiry = settings.closeStreamsAtTokenExpiry
-    ? createExpiry({ skewSeconds: issuerSettings.clockSkewSeconds })
+    ? createExpiry({ skewSeconds: settings.clockSkewSeconds })
     : undefined
   closers.push(() => expiry?.close())
   const upgrade = createUpgrade(cluster, { endsWhenAsked: expiry !== undefined })
@@ -178,12 +156,13 @@ async function assemble(
 
   const ready: Check[] = [
     { name: 'shutdown', fails: () => (drain.phase === 'serving' ? undefined : 'shutting down') },
-    { name: 'issuer', fails: () => (issuer.ready ? undefined : issuer.state()) },
+    { name: 'issuer', fails: () => (issuers.ready ? undefined : whyNone(issuers)) },
   ]
   const admin = await startAdmin({
     ...adminSettings,
     ready,
     remarks: privileged ? [privilegedRemark] : [],
+    details: () => followed.details(),
     metrics,
   })
   closers.push(() => admin.close())
@@ -213,13 +192,12 @@ async function assemble(
   }
 }
 
-/** Node takes any text for a CA, and then trusts nobody: what is no certificate must not replace one. */
-function authorities(content: Buffer): string {
-  const pem = content.toString('utf8')
-  const found = pem.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? []
-  for (const certificate of found) void new X509Certificate(certificate)
-  if (found.length === 0) throw new Error('it holds no certificate')
-  return pem
+/** Of one issuer its state alone, of several which is in which. */
+function whyNone(issuers: Issuers): string {
+  const states = issuers.states()
+  const [only] = states
+  if (only !== undefined && states.length === 1) return only.state
+  return states.map(({ url, state }) => `${url}: ${state}`).join('; ')
 }
 
 function modeOf({ credentialMode }: ServeSettings, cluster: Cluster): CredentialMode {

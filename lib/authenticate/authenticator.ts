@@ -15,7 +15,8 @@ export type Verdict =
       /** Seconds since the epoch; the verdict is worth nothing from then on. */
       readonly expiresAt: number
     }
-  | { readonly outcome: 'abstained' }
+  /** Somebody else may know it; `refusal` is what there is to say where nobody does. */
+  | { readonly outcome: 'abstained'; readonly refusal: Refusal }
   | { readonly outcome: 'rejected'; readonly refusal: Refusal }
 
 /** Who waits for a verdict. The signal, fired when it need not come any more, is made when asked for. */

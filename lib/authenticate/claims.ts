@@ -28,10 +28,7 @@ export function checkClaims(
   if (!options.signingAlgs.includes(alg)) {
     throw new Refusal('token_algorithm', `alg ${quoted(alg)} is not accepted`)
   }
-  const issuer = claims.get('iss')
-  if (issuer !== options.issuerUrl) {
-    throw new Refusal('token_issuer', `iss ${quoted(issuer)} is not the configured issuer`)
-  }
+  if (issuerOf(token) !== options.issuerUrl) throw foreignIssuer(token)
   checkAudience(claims.get('aud'), options.audiences)
 
   const expiresAt = time(claims, 'exp')
@@ -47,6 +44,19 @@ export function checkClaims(
     throw new Refusal('token_not_yet_valid', 'iat lies in the future')
   }
   return expiresAt
+}
+
+/** `iss`, before anything is proven; Google's tokens may say it without its scheme. */
+export function issuerOf({ claims }: ParsedToken): unknown {
+  const issuer = claims.get('iss')
+  return issuer === 'accounts.google.com' ? 'https://accounts.google.com' : issuer
+}
+
+export function foreignIssuer({ claims }: ParsedToken): Refusal {
+  return new Refusal(
+    'token_issuer',
+    `iss ${quoted(claims.get('iss'))} is not the configured issuer`,
+  )
 }
 
 /** RFC 7519 4.1.3. An array with anything but strings in it is no audience at all, whatever else it holds. */

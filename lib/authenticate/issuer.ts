@@ -1,74 +1,39 @@
 import { Refusal } from '../refusal.js'
-import type { Authenticator, Verdict } from './authenticator.js'
+import type { Verdict } from './authenticator.js'
 import { checkClaims, type ClaimsOptions } from './claims.js'
-import type { Clock } from './clock.js'
-import { createIssuerClient, type GetJson } from './issuer-client.js'
-import { createKeys, type KeysPolicy } from './keys.js'
-import { createMapping, type MappingOptions } from './mapping.js'
-import { createPublishedKeys } from './published-keys.js'
+import type { TokenRules } from './configuration.js'
+import type { Keys } from './keys.js'
+import { createMapping, type IdentityLimits, type Mapping } from './mapping.js'
 import { supportedAlgs } from './signing-key.js'
-import { parseToken, type ParsedToken } from './token.js'
-import { createVerdicts, type Judgement } from './verdicts.js'
+import type { ParsedToken } from './token.js'
+import type { Judgement } from './verdicts.js'
 
-export interface IssuerOptions extends ClaimsOptions {
-  readonly mapping: MappingOptions
-  /** PEM. @default the system's roots */
-  readonly ca?: string | Buffer | undefined
-  readonly keys?: KeysPolicy | undefined
-  /** Milliseconds since the epoch, for the claims. @default Date.now */
-  readonly now?: (() => number) | undefined
-  /** Monotonic time, for the keys. @default the process's own */
-  readonly clock?: Clock | undefined
-  /** In [0, 1), for jitter. @default Math.random */
-  readonly random?: (() => number) | undefined
-  /** How documents are fetched. @default an https client of its own */
-  readonly getJson?: GetJson | undefined
+export interface IssuerOptions {
+  readonly rules: TokenRules
+  readonly limits: IdentityLimits
+  readonly claimsOptions: ClaimsOptions
+  readonly keys: Keys
+  /** Milliseconds since the epoch, for the claims. */
+  readonly now: () => number
 }
 
-/** Decides about the tokens of one OpenID Connect issuer. */
-export interface IssuerAuthenticator extends Authenticator {
-  /** Whether a key is known: until then every token is refused as unavailable. */
-  readonly ready: boolean
-  /** For the readiness page: `ready`, or what is wrong. */
-  state(): string
-  /** The issuer is known by another authority from now on; asks for its keys at once. */
-  setCa(ca: string | Buffer | undefined): void
-  close(): Promise<void>
+/** Decides about the tokens of one issuer by one set of rules. */
+export interface Issuer {
+  readonly rules: TokenRules
+  /** False once other rules have taken its place: what it has said is worth nothing from then on. */
+  readonly live: boolean
+  /** Whatever the claims say alone comes without a promise. */
+  judge(token: ParsedToken, digest: string, signal: AbortSignal): Promise<Judgement> | Judgement
+  /** Steps of the same judgement, for who wants to explain one. */
+  readonly claimsOptions: ClaimsOptions
+  readonly map: Mapping
+  retire(): void
 }
 
-/**
- * Starts asking the issuer for its keys at once, and does not wait for them.
- * @throws TypeError for options that could only verify wrongly
- */
-export function createIssuer(options: IssuerOptions): IssuerAuthenticator {
-  const { issuerUrl } = options
-  const claimsOptions = checked(options)
-  const now = options.now ?? Date.now
-  const map = createMapping(options.mapping)
-  const client = createIssuerClient({ ca: options.ca })
-  const keys = createKeys({
-    issuerUrl,
-    published: createPublishedKeys({ issuerUrl, getJson: options.getJson ?? client.getJson }),
-    policy: options.keys,
-    clock: options.clock,
-    random: options.random,
-  })
-
-  const judge = (
-    text: string,
-    digest: string,
-    signal: AbortSignal,
-  ): Promise<Judgement> | Judgement => {
-    let token: ParsedToken
-    let expiresAt: number
-    try {
-      token = parseToken(text)
-      expiresAt = checkClaims(token, claimsOptions, now() / 1000)
-    } catch (error) {
-      return { verdict: rejected(error) }
-    }
-    return prove(token, expiresAt, digest, signal)
-  }
+export function createIssuer(options: IssuerOptions): Issuer {
+  const { rules, claimsOptions, keys, now } = options
+  const map = createMapping({ ...options.limits, rules })
+  let live = true
 
   const prove = async (
     token: ParsedToken,
@@ -82,37 +47,49 @@ export function createIssuer(options: IssuerOptions): IssuerAuthenticator {
     try {
       const identity = map(token.claims)
       const verdict = Object.freeze({ outcome: 'authenticated', identity, expiresAt } as const)
-      return { verdict, proof }
+      return {
+        verdict,
+        proof: {
+          get live() {
+            return live && proof.live
+          },
+        },
+      }
     } catch (error) {
       return { verdict: rejected(error) }
     }
   }
 
-  const verdicts = createVerdicts({ judge, now })
   return {
-    name: issuerUrl,
-    authenticate: (credential, waiting) => verdicts.decide(credential.token.reveal(), waiting),
-    get ready() {
-      return keys.ready
+    rules,
+    get live() {
+      return live
     },
-    state: () => keys.state(),
-    setCa: ca => {
-      client.setCa(ca)
-      keys.refresh()
+    judge: (token, digest, signal) => {
+      try {
+        const expiresAt = checkClaims(token, claimsOptions, now() / 1000)
+        return prove(token, expiresAt, digest, signal)
+      } catch (error) {
+        return { verdict: rejected(error) }
+      }
     },
-    close: async () => {
-      await keys.close()
-      await client.close()
+    claimsOptions,
+    map,
+    retire: () => {
+      live = false
     },
   }
 }
 
-function checked(options: IssuerOptions): ClaimsOptions {
-  const { issuerUrl, clockSkewSeconds } = options
-  const audiences = Object.freeze([...options.audiences])
-  const signingAlgs = Object.freeze([...options.signingAlgs])
+/** @throws TypeError for options that could only verify wrongly */
+export function checkedClaimsOptions(
+  rules: TokenRules,
+  { signingAlgs, clockSkewSeconds }: Pick<ClaimsOptions, 'signingAlgs' | 'clockSkewSeconds'>,
+): ClaimsOptions {
+  const { url: issuerUrl } = rules.issuer
+  const audiences = Object.freeze([...rules.issuer.audiences])
   if (!URL.canParse(issuerUrl) || new URL(issuerUrl).protocol !== 'https:') {
-    throw new TypeError('issuerUrl must be an https address')
+    throw new TypeError('the issuer must be an https address')
   }
   if (audiences.length === 0 || audiences.includes('')) {
     throw new TypeError('audiences must name at least one, and no empty one')
@@ -123,11 +100,11 @@ function checked(options: IssuerOptions): ClaimsOptions {
   if (!Number.isFinite(clockSkewSeconds) || clockSkewSeconds < 0) {
     throw new TypeError('clockSkewSeconds must be a finite number, not negative')
   }
-  return { issuerUrl, audiences, signingAlgs, clockSkewSeconds }
+  return { issuerUrl, audiences, signingAlgs: Object.freeze([...signingAlgs]), clockSkewSeconds }
 }
 
 /** The pure steps throw what they know; from here on it is a verdict. Anything else is a fault of ours. */
-function rejected(error: unknown): Verdict {
+export function rejected(error: unknown): Extract<Verdict, { outcome: 'rejected' }> {
   if (!(error instanceof Refusal)) throw error
   return { outcome: 'rejected', refusal: error }
 }

@@ -3,6 +3,8 @@ import { readSigningKey, type SigningKey } from './signing-key.js'
 
 export interface PublishedKeysOptions {
   readonly issuerUrl: string
+  /** The very address of the discovery document. @default the well-known one below the issuer */
+  readonly discoveryUrl?: string | undefined
   readonly getJson: GetJson
 }
 
@@ -16,29 +18,42 @@ export type PublishedKeys = (
 ) => Promise<readonly SigningKey[]>
 
 /** OpenID Connect Discovery 1.0, section 4, as far as keys need it. */
-export function createPublishedKeys({ issuerUrl, getJson }: PublishedKeysOptions): PublishedKeys {
+export function createPublishedKeys({
+  issuerUrl,
+  discoveryUrl = wellKnown(issuerUrl),
+  getJson,
+}: PublishedKeysOptions): PublishedKeys {
+  const discover = (signal: AbortSignal): Promise<string> =>
+    readDiscovery(issuerUrl, discoveryUrl, getJson, signal)
   let known: string | undefined
 
   return async (signal, { rediscover }) => {
     const before = known
     if (before === undefined || rediscover) {
-      known = await discover(issuerUrl, getJson, signal)
+      known = await discover(signal)
       return read(await getJson(known, signal))
     }
     try {
       return read(await getJson(before, signal))
     } catch (error) {
       // Perhaps they have moved. Where they have not, asking again would only be a second request.
-      known = await discover(issuerUrl, getJson, signal)
+      known = await discover(signal)
       if (known === before) throw error
       return read(await getJson(known, signal))
     }
   }
 }
 
-async function discover(issuerUrl: string, getJson: GetJson, signal: AbortSignal): Promise<string> {
-  const base = issuerUrl.endsWith('/') ? issuerUrl.slice(0, -1) : issuerUrl
-  const document = members(await getJson(`${base}/.well-known/openid-configuration`, signal))
+const wellKnown = (issuerUrl: string): string =>
+  `${issuerUrl.endsWith('/') ? issuerUrl.slice(0, -1) : issuerUrl}/.well-known/openid-configuration`
+
+async function readDiscovery(
+  issuerUrl: string,
+  discoveryUrl: string,
+  getJson: GetJson,
+  signal: AbortSignal,
+): Promise<string> {
+  const document = members(await getJson(discoveryUrl, signal))
   // Another issuer's document would bring another issuer's keys (section 4.3).
   if (document.get('issuer') !== issuerUrl) throw new Error('discovery names another issuer')
   const address = document.get('jwks_uri')

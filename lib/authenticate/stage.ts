@@ -20,10 +20,7 @@ export function createAuthenticate({
     { token }: Credential,
     verdict: Verdict,
   ): Authenticated => {
-    if (verdict.outcome === 'rejected') throw verdict.refusal
-    if (verdict.outcome === 'abstained') {
-      throw new Refusal('token_issuer', 'no authenticator knows the token')
-    }
+    if (verdict.outcome !== 'authenticated') throw verdict.refusal
     const { identity, expiresAt } = verdict
     // It can have been long in coming.
     if (now() >= expiresAt * 1000) throw new Refusal('token_expired')

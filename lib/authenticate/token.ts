@@ -40,6 +40,22 @@ export function parseToken(compact: string): ParsedToken {
   return { compact, alg, ...(typeof kid === 'string' && { kid }), claims }
 }
 
+/**
+ * The `iss` that somebody might read in what `parseToken` does not accept: read as leniently as can be, to
+ * know whose it is and for nothing else. `undefined` where there is none.
+ */
+export function peekIssuer(text: string): unknown {
+  const body = text.split('.', 3)[1]
+  if (body === undefined) return undefined
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(body, 'base64url').toString('utf8'))
+    if (typeof claims !== 'object' || claims === null || !('iss' in claims)) return undefined
+    return claims.iss === 'accounts.google.com' ? 'https://accounts.google.com' : claims.iss
+  } catch {
+    return undefined
+  }
+}
+
 /** Tokens made for something else (logout, DPoP proofs, security events) say so here: RFC 8725 3.11. */
 function checkType(typ: unknown): void {
   const type = typeof typ === 'string' ? typ.toLowerCase() : undefined

@@ -15,6 +15,8 @@ export interface AdminOptions {
   readonly ready: readonly Check[]
   /** Sentences that `/readyz?verbose` adds, such as the one about privileged mode. */
   readonly remarks: readonly string[]
+  /** Further lines that `/readyz?verbose` adds, as things stand then. */
+  readonly details?: () => readonly string[]
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
 }
 
@@ -81,7 +83,7 @@ async function answer(request: IncomingMessage, options: AdminOptions): Promise<
   return readiness(options, new URLSearchParams(query).has('verbose'))
 }
 
-function readiness({ ready, remarks }: AdminOptions, verbose: boolean): Answer {
+function readiness({ ready, remarks, details }: AdminOptions, verbose: boolean): Answer {
   const results = ready.map(check => ({ name: check.name, why: check.fails() }))
   const failed = results.some(({ why }) => why !== undefined)
   const status = failed ? 503 : 200
@@ -90,6 +92,7 @@ function readiness({ ready, remarks }: AdminOptions, verbose: boolean): Answer {
     why === undefined ? `[+]${name} ok` : `[-]${name} failed: ${why}`,
   )
   lines.push(
+    ...(details?.() ?? []).map(detail => `[i]${detail}`),
     ...remarks.map(remark => `[!]${remark}`),
     `readyz check ${failed ? 'failed' : 'passed'}`,
   )

@@ -163,6 +163,12 @@ export const serveFlags = {
     placeholder: 'key=value',
     help: 'Claim that every token must carry with this value.',
   },
+  'authentication-config': {
+    section: 'Issuer',
+    kind: 'file',
+    placeholder: 'file',
+    help: 'AuthenticationConfiguration of apiserver.config.k8s.io/v1 (or v1beta1) with all issuers and rules, instead of the --oidc-* flags but --oidc-clock-skew; reloaded when the file changes.',
+  },
   kubeconfig: {
     section: 'API server',
     kind: 'file',
@@ -224,6 +230,11 @@ export const serveFlags = {
     kind: 'list',
     placeholder: 'name',
     help: 'Groups that are left out, whatever --allowed-groups says; "*" at the end stands for any rest.',
+  },
+  'credential-id-extra': {
+    section: 'Impersonation',
+    kind: 'switch',
+    help: 'Send a token\'s "jti" along as the extra authentication.kubernetes.io/credential-id, which needs a rule in RBAC. Validation rules see it in any case.',
   },
   'max-groups': {
     section: 'Impersonation',

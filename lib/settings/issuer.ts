@@ -1,4 +1,4 @@
-import { checkAuthorities, type ReadFile } from './files.js'
+import { checkAuthorities, contentOf, type ReadFile } from './files.js'
 import type { Values } from './values.js'
 
 export interface IssuerSettings {
@@ -7,7 +7,6 @@ export interface IssuerSettings {
   readonly audience: string
   readonly caFile?: string
   readonly signingAlgs: readonly string[]
-  readonly clockSkewSeconds: number
   readonly usernameClaim: string
   /** What is put before names; the empty text for nothing. */
   readonly usernamePrefix: string
@@ -16,8 +15,42 @@ export interface IssuerSettings {
   readonly requiredClaims: ReadonlyMap<string, string>
 }
 
+/** Flags that the file says in its own way. */
+const saidByFile = [
+  'oidc-issuer-url',
+  'oidc-client-id',
+  'oidc-ca-file',
+  'oidc-username-claim',
+  'oidc-username-prefix',
+  'oidc-groups-claim',
+  'oidc-groups-prefix',
+  'oidc-signing-algs',
+  'oidc-required-claim',
+] as const
+
+/** One issuer by flags, or the file that names all of them. */
+export function resolveAuthentication(
+  values: Values,
+  readFile: ReadFile,
+): {
+  readonly issuer?: IssuerSettings
+  readonly authenticationConfig?: string
+  readonly clockSkewSeconds: number
+} {
+  const clockSkewSeconds = (values.milliseconds('oidc-clock-skew') ?? 0) / 1000
+  const path = values.text('authentication-config')
+  if (path === undefined) return { issuer: resolveIssuer(values, readFile), clockSkewSeconds }
+  contentOf(values, 'authentication-config', readFile)
+  for (const name of saidByFile) {
+    if (values.given(name)) {
+      values.fault(name, 'contradicts --authentication-config, which says it itself; take one out')
+    }
+  }
+  return { authenticationConfig: path, clockSkewSeconds }
+}
+
 /** Whose tokens are accepted, and how their claims become names: kube-apiserver's rules. */
-export function resolveIssuer(values: Values, readFile: ReadFile): IssuerSettings {
+function resolveIssuer(values: Values, readFile: ReadFile): IssuerSettings {
   const url = resolveUrl(values)
   const audience = values.text('oidc-client-id')
   if (audience === undefined) {
@@ -32,7 +65,6 @@ export function resolveIssuer(values: Values, readFile: ReadFile): IssuerSetting
     audience: audience ?? '',
     ...(caFile !== undefined && { caFile }),
     signingAlgs: resolveAlgorithms(values),
-    clockSkewSeconds: (values.milliseconds('oidc-clock-skew') ?? 0) / 1000,
     usernameClaim,
     usernamePrefix: resolveUsernamePrefix(values, url, usernameClaim),
     ...(groupsClaim !== undefined && { groupsClaim }),

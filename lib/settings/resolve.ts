@@ -1,7 +1,7 @@
 import { contentOf, readFromDisk, type ReadFile } from './files.js'
 import { resolveExtra, type ExtraSettings } from './extra.js'
 import type { GivenFlags } from './flags.js'
-import { resolveIssuer, type IssuerSettings } from './issuer.js'
+import { resolveAuthentication, type IssuerSettings } from './issuer.js'
 import { resolveListening, type AdminSettings, type ListenSettings } from './listening.js'
 import { readValues, type Values } from './values.js'
 
@@ -9,7 +9,12 @@ import { readValues, type Values } from './values.js'
 export interface ServeSettings {
   readonly listen: ListenSettings
   readonly admin: AdminSettings
-  readonly issuer: IssuerSettings
+  /** The one issuer of the `--oidc-*` flags; absent with `authenticationConfig`. */
+  readonly issuer?: IssuerSettings
+  /** The file that names the issuers; what is in it is judged by who loads it. */
+  readonly authenticationConfig?: string
+  /** How far the issuers' clocks may be ahead. */
+  readonly clockSkewSeconds: number
   /** Without a kubeconfig: the cluster that the gateway runs in. */
   readonly cluster: { readonly kubeconfig?: string; readonly context?: string }
   readonly credentialMode: CredentialMode
@@ -19,6 +24,8 @@ export interface ServeSettings {
   /** Names and beginnings of names (with `*`) of groups. */
   readonly groups: { readonly allowed?: readonly string[]; readonly denied: readonly string[] }
   readonly extra: ExtraSettings
+  /** Whether a token's `jti` is sent upstream. */
+  readonly credentialIdExtra: boolean
   readonly maxGroups: number
   /** 0 for no limit. */
   readonly maxInFlightPerUser: number
@@ -55,7 +62,7 @@ export function resolveServe(given: GivenFlags, world: World = {}): Resolution {
   const values = readValues(given)
   const settings: ServeSettings = {
     ...resolveListening(values, readFile),
-    issuer: resolveIssuer(values, readFile),
+    ...resolveAuthentication(values, readFile),
     cluster: resolveCluster(values, world.env ?? process.env, readFile),
     credentialMode: resolveCredentialMode(values),
     clientImpersonation: values.choice('client-impersonation') ?? 'reject',
@@ -64,6 +71,7 @@ export function resolveServe(given: GivenFlags, world: World = {}): Resolution {
       groups: resolveReserved(values, 'allow-reserved-groups'),
     },
     groups: resolveGroups(values),
+    credentialIdExtra: values.switched('credential-id-extra'),
     extra: resolveExtra(values),
     maxGroups: values.number('max-groups', 1) ?? 1,
     maxInFlightPerUser: values.number('max-in-flight-per-user', 0) ?? 0,

@@ -20,6 +20,8 @@ export interface World {
   readonly authority: Authority
   readonly directory: string
   readonly kubeconfig: string
+  /** Where `configuration` was written. */
+  readonly configurationFile: string
   /** Port and trust, to be spread into the options of a client. */
   readonly target: { readonly port: number; readonly ca: string }
   /** One HTTP/1.1 request of its own connection, with alice's token unless the fields say otherwise. */
@@ -43,6 +45,8 @@ export interface WorldOptions {
   readonly mode: 'gateway' | 'caller'
   /** Flags beside those that a world needs; they win. */
   readonly flags?: readonly string[]
+  /** Content of an `--authentication-config`, instead of the `--oidc-*` flags. */
+  readonly configuration?: (issuer: Issuer) => string
   readonly issuer?: Issuer | IssuerOptions
   readonly api?: ApiServer | ApiServerOptions
   readonly process?: ProcessOptions
@@ -73,14 +77,21 @@ export async function startedWorld(t: Teardown, options: WorldOptions): Promise<
     ...(options.mode === 'gateway' && { token: gatewayToken }),
   })
   const { flags = [] } = options
+  const configurationFile = join(directory, 'authentication.yaml')
+  if (options.configuration) writeFileSync(configurationFile, options.configuration(issuer))
+  const whoseTokens = options.configuration
+    ? [`--authentication-config=${configurationFile}`]
+    : [
+        `--oidc-issuer-url=${issuer.url}`,
+        '--oidc-client-id=kubernetes',
+        `--oidc-ca-file=${caFile}`,
+        '--oidc-groups-claim=groups',
+      ]
   const given = new Set(flags.map(flag => flag.split('=', 1)[0]))
   const needed = [
     `--tls-cert-file=${serving.certFile}`,
     `--tls-private-key-file=${serving.keyFile}`,
-    `--oidc-issuer-url=${issuer.url}`,
-    '--oidc-client-id=kubernetes',
-    `--oidc-ca-file=${caFile}`,
-    '--oidc-groups-claim=groups',
+    ...whoseTokens,
     `--kubeconfig=${kubeconfig}`,
     ...(options.mode === 'gateway' ? ['--unsafe-use-service-account-token'] : []),
   ].filter(flag => !given.has(flag.split('=', 1)[0]))
@@ -95,6 +106,7 @@ export async function startedWorld(t: Teardown, options: WorldOptions): Promise<
     authority,
     directory,
     kubeconfig,
+    configurationFile,
     target,
     ask: (asked = {}) => {
       const { method = 'GET', path = '/api/v1/namespaces/default/pods', headers = [] } = asked

@@ -1,10 +1,8 @@
-import {
-  createIssuer,
-  type IssuerAuthenticator,
-  type IssuerOptions,
-} from '../../lib/authenticate/issuer.js'
+import type { TokenRules } from '../../lib/authenticate/configuration.js'
+import { rulesOfFlags, type IssuerFlags } from '../../lib/authenticate/flag-configuration.js'
+import { createIssuers, type Issuers, type IssuersOptions } from '../../lib/authenticate/issuers.js'
+import type { IdentityLimits } from '../../lib/authenticate/mapping.js'
 import type { Verdict } from '../../lib/authenticate/authenticator.js'
-import type { MappingOptions } from '../../lib/authenticate/mapping.js'
 import { Refusal } from '../../lib/refusal.js'
 import { Secret } from '../../lib/secret.js'
 import { createFakeClock, turns, type FakeClock } from './fake-clock.js'
@@ -24,16 +22,49 @@ export const claims = (more: object = {}): object => ({
   ...more,
 })
 
-export const mapping: MappingOptions = {
+export const flags: IssuerFlags = {
+  url: issuerUrl,
+  audience: 'gateway',
   usernameClaim: 'sub',
   usernamePrefix: '',
   groupsClaim: 'groups',
   groupsPrefix: '',
   requiredClaims: new Map(),
+}
+
+export const limits: IdentityLimits = {
   allowReservedUsers: [],
   allowReservedGroups: [],
   maxGroups: 256,
 }
+
+const rules: TokenRules = rulesOfFlags(flags)
+
+/** Options of the issuers, and of the one issuer that most tests have. */
+export interface SubjectOptions extends Partial<IssuersOptions> {
+  readonly issuerUrl?: string
+  readonly audiences?: readonly string[]
+  readonly ca?: string
+}
+
+/** The options as they are given to issuers; without rules those of `flags`. */
+export function issuersOptions({
+  issuerUrl: url = issuerUrl,
+  audiences = ['gateway'],
+  ca: _ca,
+  ...options
+}: SubjectOptions): IssuersOptions {
+  return {
+    rules: [{ ...rules, issuer: { url, audiences } }],
+    limits,
+    signingAlgs: ['RS256', 'ES256'],
+    clockSkewSeconds: 30,
+    ...options,
+  }
+}
+
+/** How it stands with the one issuer there is. */
+export const stateOf = (issuers: Issuers): string => issuers.states()[0]?.state ?? ''
 
 /** An issuer without a network: what it says, and what it was asked. */
 export interface FakeIssuer {
@@ -77,7 +108,7 @@ export function createFakeIssuer(...signers: readonly Signer[]): FakeIssuer {
 
 /** An authenticator of a fake issuer, in fake time, and short ways to ask it. */
 export interface Subject {
-  readonly authenticator: IssuerAuthenticator
+  readonly authenticator: Issuers
   readonly clock: FakeClock
   /** Seconds since the epoch; may be set. */
   seconds: number
@@ -88,21 +119,19 @@ export interface Subject {
 
 export async function startSubject(
   issuer: FakeIssuer,
-  options: Partial<IssuerOptions> = {},
+  options: SubjectOptions = {},
 ): Promise<Subject> {
   const clock = createFakeClock()
-  const authenticator = createIssuer({
-    issuerUrl,
-    audiences: ['gateway'],
-    signingAlgs: ['RS256', 'ES256'],
-    clockSkewSeconds: 30,
-    mapping,
-    now: () => subject.seconds * 1000,
-    clock,
-    random: () => 0,
-    getJson: issuer.getJson,
-    ...options,
-  })
+  const authenticator = createIssuers(
+    issuersOptions({
+      now: () => subject.seconds * 1000,
+      clock,
+      random: () => 0,
+      getJson: issuer.getJson,
+      ...options,
+    }),
+    options.ca,
+  )
   const subject: Subject = {
     authenticator,
     clock,
@@ -112,8 +141,9 @@ export async function startSubject(
     said: async (token, signal) => {
       try {
         const verdict = await subject.ask(token, signal)
-        if (verdict.outcome === 'rejected') return `rejected ${verdict.refusal.code}`
-        return verdict.outcome === 'authenticated' ? verdict.identity.username : verdict.outcome
+        return verdict.outcome === 'authenticated'
+          ? verdict.identity.username
+          : `${verdict.outcome} ${verdict.refusal.code}`
       } catch (error) {
         return `threw ${Refusal.from(error).code}`
       }

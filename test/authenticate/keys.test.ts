@@ -10,6 +10,7 @@ import {
   issuerUrl,
   jwksUrl,
   startSubject,
+  stateOf,
 } from './fake-issuer.js'
 import { createSigner, encode, signed } from './tokens.js'
 
@@ -28,7 +29,7 @@ t.test('keys are known at start, after discovery', async t => {
   const issuer = createFakeIssuer(a)
   const { authenticator, said } = await startSubject(issuer)
   t.equal(authenticator.ready, true)
-  t.equal(authenticator.state(), 'ready')
+  t.equal(stateOf(authenticator), 'ready')
   t.equal(await said(token()), 'alice')
   t.strictSame(issuer.asked, [discoveryUrl, jwksUrl])
 })
@@ -167,7 +168,7 @@ t.test('while the issuer fails, an unknown key is not known to be wrong', async 
   t.equal(await forged, 'rejected token_signature', 'its key is known and says no')
   t.equal(await said(token(a)), 'alice', 'known keys are kept')
   t.equal(authenticator.ready, true)
-  t.equal(authenticator.state(), 'known keys kept: down')
+  t.equal(stateOf(authenticator), 'known keys kept: down')
 })
 
 t.test('a failing issuer is not flooded either', async t => {
@@ -212,7 +213,7 @@ t.test('last good keys are kept for a day, and the issuer is asked less and less
   t.equal(await said(token(a)), 'alice', 'to the last moment')
   await clock.advance(1_000)
   t.equal(authenticator.ready, false)
-  t.equal(authenticator.state(), 'no key: down')
+  t.equal(stateOf(authenticator), 'no key: down')
   t.equal(await said(remembered), 'threw issuer_unavailable', 'remembered or not')
   issuer.publish(a)
   await clock.advance(10_000)
@@ -257,7 +258,7 @@ t.test(
     t.equal(await Promise.race([early, Promise.resolve('still waiting')]), 'still waiting')
     await silent.clock.advance(1)
     t.equal(await early, 'threw keys_unavailable')
-    t.equal(silent.authenticator.state(), 'no key yet')
+    t.equal(stateOf(silent.authenticator), 'no key yet')
     await silent.authenticator.close()
 
     let answer = (): void => undefined
@@ -292,7 +293,7 @@ t.test('garbage in place of keys keeps the last good ones', async t => {
     const { said, clock, authenticator } = await startSubject(issuer)
     issuer.answer(answer)
     await clock.advance(5 * minutes)
-    t.equal(authenticator.state(), `known keys kept: ${reason}`, what)
+    t.equal(stateOf(authenticator), `known keys kept: ${reason}`, what)
     t.equal(await said(token(a)), 'alice', what)
   }
 })
@@ -305,7 +306,7 @@ t.test('an issuer that says it has no keys is believed', async t => {
   issuer.answer({ keys: [] })
   await clock.advance(5 * minutes)
   t.equal(authenticator.ready, false)
-  t.equal(authenticator.state(), 'no key: the issuer has none')
+  t.equal(stateOf(authenticator), 'no key: the issuer has none')
   t.equal(await said(remembered), 'threw keys_unavailable')
 })
 
@@ -335,7 +336,7 @@ t.test('unusable keys beside good ones are passed over', async t => {
     await said(signed(otherA, claims(), { alg: 'ES256', kid: 'private' })),
     'rejected token_key',
   )
-  t.equal(authenticator.state(), 'ready')
+  t.equal(stateOf(authenticator), 'ready')
 })
 
 t.test('at most 256 keys are looked at', async t => {
@@ -370,7 +371,7 @@ t.test('discovery is believed only about its own issuer, and only over https', a
     const issuer = createFakeIssuer(a)
     issuer.discovery = discovery
     const { authenticator, said } = await startSubject(issuer)
-    t.equal(authenticator.state(), `no key: ${reason}`)
+    t.equal(stateOf(authenticator), `no key: ${reason}`)
     t.equal(await said(token()), 'threw issuer_unavailable')
     t.strictSame(issuer.asked, [discoveryUrl], 'nobody else was asked')
   }

@@ -1,12 +1,31 @@
 import t from 'tap'
-import { createMapping, type MappingOptions } from '../../lib/authenticate/mapping.js'
+import { rulesOfFlags, type IssuerFlags } from '../../lib/authenticate/flag-configuration.js'
+import { createMapping, type IdentityLimits } from '../../lib/authenticate/mapping.js'
 import type { Identity } from '../../lib/identity.js'
 import { Refusal } from '../../lib/refusal.js'
-import { mapping } from './fake-issuer.js'
+import { flags, limits } from './fake-issuer.js'
 
-const map = (claims: object, options: Partial<MappingOptions> = {}): Identity | string => {
+type Options = Partial<IssuerFlags & IdentityLimits>
+
+const map = (claims: object, options: Options = {}): Identity | string => {
+  const given = { ...flags, ...limits, ...options }
+  const { usernameClaim, usernamePrefix, groupsClaim, groupsPrefix } = given
+  // Prefixes are put in behind the validation's back: it has tests of its own.
+  const { groups: _none, ...rules } = rulesOfFlags({
+    ...given,
+    usernamePrefix: '',
+    groupsPrefix: '',
+  })
+  const mapping = createMapping({
+    ...given,
+    rules: {
+      ...rules,
+      username: { claim: usernameClaim, prefix: usernamePrefix },
+      ...(groupsClaim !== undefined && { groups: { claim: groupsClaim, prefix: groupsPrefix } }),
+    },
+  })
   try {
-    return createMapping({ ...mapping, ...options })(new Map(Object.entries(claims)))
+    return mapping(new Map(Object.entries(claims)))
   } catch (error) {
     return Refusal.from(error).code
   }

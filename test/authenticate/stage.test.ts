@@ -50,11 +50,12 @@ t.test('who is not known yet is waited for', async t => {
 })
 
 t.test('whoever is not authenticated does not pass', async t => {
-  const refusal = new Refusal('token_signature')
-  for (const verdict of [{ outcome: 'rejected', refusal }, { outcome: 'abstained' }] as const) {
-    const expected = verdict.outcome === 'rejected' ? 'token_signature' : 'token_issuer'
-    t.equal(await code(() => stage(verdict)(withToken)), expected)
-    t.equal(await code(() => stage(Promise.resolve(verdict))(withToken)), expected)
+  for (const verdict of [
+    { outcome: 'rejected', refusal: new Refusal('token_signature') },
+    { outcome: 'abstained', refusal: new Refusal('token_issuer') },
+  ] as const) {
+    t.equal(await code(() => stage(verdict)(withToken)), verdict.refusal.code)
+    t.equal(await code(() => stage(Promise.resolve(verdict))(withToken)), verdict.refusal.code)
   }
 })
 

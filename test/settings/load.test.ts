@@ -36,10 +36,10 @@ t.test('the file is enough, and the command line wins, lists and switches too', 
   const { settings } = loaded
   t.same(
     [
-      settings.issuer.url,
+      settings.issuer?.url,
       settings.maxGroups,
       settings.logLevel,
-      settings.issuer.signingAlgs,
+      settings.issuer?.signingAlgs,
       settings.listen.tls,
       settings.reserved.users,
     ],

@@ -62,12 +62,13 @@ t.test('issuer and audience are all that a gateway in a cluster needs', async t 
       url: 'https://issuer.example/a',
       audience: 'kubernetes',
       signingAlgs: ['RS256'],
-      clockSkewSeconds: 30,
       usernameClaim: 'sub',
       usernamePrefix: 'https://issuer.example/a#',
       groupsPrefix: '',
       requiredClaims: new Map(),
     },
+    clockSkewSeconds: 30,
+    credentialIdExtra: false,
     cluster: {},
     credentialMode: { kind: 'caller', impersonation: 'auto' },
     clientImpersonation: 'strip',
@@ -119,6 +120,7 @@ t.test('every flag arrives where it belongs', async t => {
         '--extra-user-headers=cluster=prod',
         '--extra-user-header-client-ip',
         '--max-groups=1',
+        '--credential-id-extra',
         '--max-in-flight-per-user=20',
         '--close-streams-at-token-expiry',
         '--log-level=debug',
@@ -140,7 +142,6 @@ t.test('every flag arrives where it belongs', async t => {
         audience: 'kubernetes',
         caFile: 'ca.pem',
         signingAlgs: ['RS256', 'ES384', 'EdDSA'],
-        clockSkewSeconds: 60.5,
         usernameClaim: 'upn',
         usernamePrefix: 'oidc:',
         groupsClaim: 'groups',
@@ -151,6 +152,8 @@ t.test('every flag arrives where it belongs', async t => {
           ['empty', ''],
         ]),
       },
+      clockSkewSeconds: 60.5,
+      credentialIdExtra: true,
       cluster: { kubeconfig: 'kubeconfig', context: 'prod' },
       credentialMode: { kind: 'caller', impersonation: 'always' },
       clientImpersonation: 'reject',
@@ -184,9 +187,9 @@ t.test(
       [['--oidc-username-prefix=System:'], 'System:'],
     ]
     for (const [args, prefix] of prefixes) {
-      t.equal(settled(args).issuer.usernamePrefix, prefix, args.join(' '))
+      t.equal(settled(args).issuer?.usernamePrefix, prefix, args.join(' '))
     }
-    t.equal(settled(['--oidc-groups-prefix=-']).issuer.groupsPrefix, '-')
+    t.equal(settled(['--oidc-groups-prefix=-']).issuer?.groupsPrefix, '-')
   },
 )
 

@@ -1,0 +1,128 @@
+/**
+ * What is known of a value before there is one. `any` is a claim: like `dyn`, except that CEL does not
+ * range over it. `none` is the element of an empty literal, and gives way to every other type.
+ */
+export type Type =
+  | 'any'
+  | 'dyn'
+  | 'none'
+  | 'bool'
+  | 'int'
+  | 'double'
+  | 'string'
+  | 'null_type'
+  | 'type'
+  | 'claims'
+  | 'user'
+  | { readonly list: Type }
+  | { readonly map: readonly [key: Type, value: Type] }
+  | { readonly optional: Type }
+  /** In signatures alone. */
+  | { readonly parameter: string }
+
+export type Bindings = Map<string, Type>
+
+/** The parameters of a function, a receiver first, and what it gives. */
+export interface Overload {
+  readonly takes: readonly Type[]
+  readonly gives: Type
+}
+
+export const isDynamic = (type: Type): type is 'any' | 'dyn' => type === 'any' || type === 'dyn'
+
+export function showType(type: Type): string {
+  if (typeof type === 'string') return names[type] ?? type
+  if ('list' in type) return `list(${showType(type.list)})`
+  if ('map' in type) return `map(${type.map.map(showType).join(', ')})`
+  if ('optional' in type) return `optional_type(${showType(type.optional)})`
+  return type.parameter
+}
+
+const names: Readonly<Record<string, string>> = {
+  none: 'dyn',
+  claims: 'map(string, any)',
+  user: 'kubernetes.UserInfo',
+}
+
+export function sameType(one: Type, other: Type): boolean {
+  return showType(one) === showType(other)
+}
+
+/** Whether a value of `actual` may stand where `formal` is asked for; binds the parameters in `formal`. */
+export function assignable(formal: Type, actual: Type, bound: Bindings): boolean {
+  if (typeof formal === 'object' && 'parameter' in formal) {
+    const before = bound.get(formal.parameter)
+    if (before === undefined) {
+      bound.set(formal.parameter, actual)
+      return true
+    }
+    const joined = join(before, actual)
+    if (joined === undefined) return false
+    bound.set(formal.parameter, joined)
+    return true
+  }
+  if (isDynamic(formal) || isDynamic(actual) || actual === 'none') return true
+  if (typeof formal === 'string' || typeof actual === 'string') return formal === actual
+  if ('list' in formal) return 'list' in actual && assignable(formal.list, actual.list, bound)
+  if ('optional' in formal) {
+    return 'optional' in actual && assignable(formal.optional, actual.optional, bound)
+  }
+  if ('map' in formal) {
+    return (
+      'map' in actual &&
+      assignable(formal.map[0], actual.map[0], bound) &&
+      assignable(formal.map[1], actual.map[1], bound)
+    )
+  }
+  return false
+}
+
+/** The more general of two types; `undefined` when neither is. */
+export function join(one: Type, other: Type): Type | undefined {
+  if (one === 'none') return other
+  if (other === 'none') return one
+  if (isDynamic(one)) return one
+  if (isDynamic(other)) return other
+  if (typeof one === 'string' || typeof other === 'string') return one === other ? one : undefined
+  if ('list' in one && 'list' in other) {
+    const list = join(one.list, other.list)
+    return list === undefined ? undefined : { list }
+  }
+  if ('optional' in one && 'optional' in other) {
+    const optional = join(one.optional, other.optional)
+    return optional === undefined ? undefined : { optional }
+  }
+  if ('map' in one && 'map' in other) {
+    const key = join(one.map[0], other.map[0])
+    const value = join(one.map[1], other.map[1])
+    return key === undefined || value === undefined ? undefined : { map: [key, value] }
+  }
+  return undefined
+}
+
+function substitute(type: Type, bound: Bindings): Type {
+  if (typeof type === 'string') return type
+  if ('parameter' in type) return bound.get(type.parameter) ?? 'dyn'
+  if ('list' in type) return { list: substitute(type.list, bound) }
+  if ('optional' in type) return { optional: substitute(type.optional, bound) }
+  return { map: [substitute(type.map[0], bound), substitute(type.map[1], bound)] }
+}
+
+/**
+ * What a call gives, of all overloads that could be meant; `dyn` where they disagree, `undefined` where
+ * there is none.
+ */
+export function resolveOverloads(
+  overloads: readonly Overload[],
+  actual: readonly Type[],
+): Type | undefined {
+  let result: Type | undefined
+  for (const { takes, gives } of overloads) {
+    if (takes.length !== actual.length) continue
+    const bound: Bindings = new Map()
+    if (!takes.every((formal, index) => assignable(formal, actual[index] ?? 'dyn', bound))) continue
+    const given = substitute(gives, bound)
+    result = result === undefined || sameType(result, given) ? given : 'dyn'
+  }
+  return result
+}

@@ -1,0 +1,174 @@
+import t from 'tap'
+import { compileExpression, type Expression } from '../../../lib/authenticate/cel/expression.js'
+import { EvaluationFailure } from '../../../lib/authenticate/cel/fault.js'
+import { Optional, TypeName, type Value } from '../../../lib/authenticate/cel/values.js'
+import { outcomes, refusedHere, sample } from './outcomes.js'
+
+const compiled = (text: string, variable: 'claims' | 'user' = 'claims'): Expression => {
+  const result = compileExpression(text, variable)
+  if ('fault' in result) throw new Error(`${text}: ${JSON.stringify(result.fault)}`)
+  return result.expression
+}
+const members = (json: string): ReadonlyMap<string, unknown> =>
+  new Map(Object.entries(JSON.parse(json) as object))
+const claims = members(sample)
+
+const doubleToString = compiled('string(dyn(claims.value))')
+const asGo = (value: number): string => {
+  const text = doubleToString.evaluate(new Map([['value', value]]))
+  return typeof text === 'string' ? text : 'no text'
+}
+const shown = (value: Value): unknown => {
+  if (value === null || typeof value === 'boolean') return value
+  if (typeof value === 'string') return `s:${value}`
+  if (typeof value === 'bigint') return `i:${value}`
+  if (typeof value === 'number') return `d:${asGo(value)}`
+  if (Array.isArray(value)) return ['list', ...value.map(shown)]
+  if (value instanceof Optional) {
+    return value.value === undefined ? ['none'] : ['opt', shown(value.value)]
+  }
+  if (value instanceof TypeName) return 'type'
+  const entries: ReadonlyArray<readonly [Value, Value]> =
+    value instanceof Map ? [...value] : Object.entries(value as Record<string, Value>)
+  return Object.fromEntries(
+    entries.map(([key, item]) => [key === null ? '<nil>' : String(shown(key)), shown(item)]),
+  )
+}
+
+const outcomeOf = (text: string): unknown => {
+  const result = compileExpression(text, 'claims')
+  if ('fault' in result) return 'fault'
+  try {
+    return { gives: shown(result.expression.evaluate(claims)) }
+  } catch (error) {
+    if (error instanceof EvaluationFailure) return 'error'
+    throw error
+  }
+}
+
+t.test('every expression comes to what it comes to at the API server', async t => {
+  for (const [text, outcome] of outcomes) t.same(outcomeOf(text), outcome, text)
+})
+
+t.test('what cannot be done exactly so is a fault, and says what to do', async t => {
+  for (const [text, says] of refusedHere) {
+    const result = compileExpression(text, 'claims')
+    t.equal('fault' in result ? result.fault.says : 'compiled', says, text)
+  }
+})
+
+t.test('a fault says where it is', async t => {
+  const at = (text: string): unknown => {
+    const result = compileExpression(text, 'claims')
+    return 'fault' in result ? result.fault : 'compiled'
+  }
+  t.same(at('claims.a +\n  foo(1)'), {
+    line: 2,
+    column: 3,
+    says: "undeclared reference to 'foo': there is no such function",
+  })
+  t.match(at('claims.a ++'), { line: 1, column: 11 })
+  t.match(at('user.username'), { line: 1, column: 1, says: /^undeclared reference to 'user'/ })
+  t.match(at(''), { line: 1 })
+})
+
+t.test('a user has its fields and no others', async t => {
+  const user = members(
+    '{"username":"u","uid":"1","groups":["a","b"],"extra":{"example.org/a":["x"],"example.org/b-c":["y","z"]}}',
+  )
+  const table: Record<string, unknown> = {
+    'user.username == "u" && user.uid == "1"': true,
+    '"a" in user.groups && user.groups.size() == 2': true,
+    '!user.username.startsWith("system:")': true,
+    'user.groups.all(group, !group.startsWith("system:"))': true,
+    'user.groups.exists_one(g, g == "a")': true,
+    'user.extra["example.org/a"][0] == "x"': true,
+    'user.extra.example__dot__org__slash__b__dash__c.size() == 2': true,
+    'user.extra[?"example.org/none"].orValue([]) == []': true,
+    'has(user.extra.example__dot__org__slash__a) && !has(user.extra.none)': true,
+    '"x" in user.extra["example.org/a"]': true,
+    'user.?uid.orValue("") == "1"': true,
+    '!("bar" in user.extra)': true,
+    'user.extra.all(key, key.startsWith("example.org/"))': true,
+  }
+  for (const [text, value] of Object.entries(table)) {
+    const expression = compiled(text, 'user')
+    t.equal(expression.type, 'bool', text)
+    t.equal(expression.evaluate(user), value, text)
+  }
+  for (const text of [
+    'user.name',
+    'user["uid"]',
+    'user',
+    'claims.sub',
+    'user.groups.name',
+    'user.username == 1',
+  ]) {
+    t.ok('fault' in compileExpression(text, 'user'), text)
+  }
+})
+
+t.test('what an expression names is known', async t => {
+  const mentions = (text: string, member: string): boolean => compiled(text).mentions(member)
+  for (const text of [
+    'claims.email',
+    'claims.?email.orValue("")',
+    '"a" + claims.email + "b"',
+    'claims.email.split("@")[0]',
+    '[claims.email]',
+    'has(claims.email) ? "a" : "b"',
+    'dyn(["a"]).map(x, x + claims.email)',
+    '{claims.email: 1}.map(k, k)[0]',
+    'dyn(claims.x)[claims.email]',
+  ]) {
+    t.equal(mentions(text, 'email'), true, text)
+    t.equal(mentions(text, 'email_verified'), false, text)
+  }
+  for (const text of ['claims["email"]', 'claims.x.email', '"claims.email"', 'claims.emails']) {
+    t.equal(mentions(text, 'email'), false, `${text}: as for the API server`)
+  }
+})
+
+t.test('the work of one evaluation is bounded', async t => {
+  const many = new Map<string, unknown>([
+    ['list', Array.from({ length: 2_000 }, (_, at) => `${at}`)],
+  ])
+  const fails = (text: string): void => {
+    const started = performance.now()
+    t.throws(() => compiled(text).evaluate(many), { message: /costs too much/ }, text)
+    t.ok(performance.now() - started < 10_000, 'and it ends soon')
+  }
+  fails('dyn(claims.list).all(a, dyn(claims.list).all(b, a != "x" && b != "x"))')
+  fails('dyn(claims.list).map(a, dyn(claims.list).map(b, a + b)).size() > 0')
+  fails(
+    'dyn(claims.list).exists(a, dyn(claims.list).exists(b, dyn(claims.list).exists(c, c == "x")))',
+  )
+  fails('sets.contains(claims.list, dyn(claims.list).map(a, a + "x"))')
+  fails('lists.range(100000000).size() > 0')
+  fails('dyn(claims.list).all(a, dyn(claims.list).size() > 0)')
+  const cheap = 'dyn(claims.list).all(a, a != "x")'
+  t.equal(compiled(cheap).evaluate(many), true, 'once through is no matter')
+})
+
+t.test('a pattern takes time in proportion to the text', async t => {
+  const evil = compiled('claims.text.matches("^(a+)+$")')
+  const started = performance.now()
+  t.equal(evil.evaluate(new Map([['text', `${'a'.repeat(5_000)}b`]])), false)
+  t.ok(performance.now() - started < 10_000)
+})
+
+t.test('members that every object has are not found', async t => {
+  const own = members('{"m":{"a":1},"__proto__":"p"}')
+  for (const text of [
+    'claims.constructor',
+    'claims.m.constructor',
+    'claims.m.toString',
+    'claims.m["__proto__"]',
+    'claims["hasOwnProperty"]',
+    // Kubernetes reads it as an escape that there is not.
+    'claims["__proto__"]',
+  ]) {
+    t.throws(() => compiled(text).evaluate(own), { message: /no such key/ }, text)
+  }
+  t.equal(compiled('has(claims.m.constructor)').evaluate(own), false)
+})
