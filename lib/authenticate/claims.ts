@@ -30,6 +30,7 @@ export function checkClaims(
   }
   if (issuerOf(token) !== options.issuerUrl) throw foreignIssuer(token)
   checkAudience(claims.get('aud'), options.audiences)
+  checkTexts(claims)
 
   const expiresAt = time(claims, 'exp')
   if (expiresAt === undefined) throw new Refusal('token_claim', 'the claim exp is missing')
@@ -66,6 +67,19 @@ function checkAudience(claim: unknown, audiences: readonly string[]): void {
     throw new Refusal('token_audience', 'aud is missing, or neither a string nor strings')
   }
   if (!named.some(name => audiences.includes(name))) throw new Refusal('token_audience')
+}
+
+/**
+ * What is a string in every token, whoever asks for it; `null` is none. The API server refuses tokens that
+ * say otherwise before it maps anything.
+ */
+function checkTexts(claims: Claims): void {
+  for (const name of ['sub', 'nonce', 'at_hash']) {
+    const value = claims.get(name) ?? ''
+    if (typeof value !== 'string') {
+      throw new Refusal('token_claim', `the claim ${name} is not a string`)
+    }
+  }
 }
 
 /** A NumericDate. JSON can write `1e400`, which is read as infinity: never expiring. */

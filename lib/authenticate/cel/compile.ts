@@ -191,7 +191,10 @@ function itemType(type: Type, index: Type, at: number): Type {
     if ('list' in type && assignable('int', index, new Map())) return type.list
     if ('map' in type && assignable(type.map[0], index, new Map())) return type.map[1]
     if ('optional' in type) {
-      if (isDynamic(type.optional) && index !== 'string') return 'dyn'
+      // A name can only be one of a map, whose values CEL leaves open: they become what is asked of them.
+      if (isDynamic(type.optional) || type.optional === 'none') {
+        return index === 'string' ? { optional: 'none' } : 'dyn'
+      }
       return asOptional(itemType(type.optional, index, at))
     }
   }

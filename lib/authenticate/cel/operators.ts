@@ -3,7 +3,7 @@ import { define, weighWhole, type Definition } from './function.js'
 import { spend, type Frame } from './frame.js'
 import { withinInt } from './list-functions.js'
 import type { Type } from './types.js'
-import { compare, equal, member, type JsonObject, type Value } from './values.js'
+import { compare, equal, holdsKey, type JsonObject, type Value } from './values.js'
 
 const A = { parameter: 'A' } as const
 const B = { parameter: 'B' } as const
@@ -82,6 +82,6 @@ export const operators: readonly Definition[] = [
     '_in_',
     [A, { map: [A, B] }],
     'bool',
-    (key: Value, map: JsonObject | ReadonlyMap<Value, Value>) => member(map, key) !== undefined,
+    (key: Value, map: JsonObject | ReadonlyMap<Value, Value>) => holdsKey(map, key),
   ),
 ]

@@ -19,7 +19,7 @@ import {
 /** @throws EvaluationFailure */
 export function findMember(value: Value, name: string): Value {
   if (value instanceof Optional) return findMemberOptional(value, name)
-  return lookUp(value, name) ?? missing(value, name)
+  return found(value, name)
 }
 
 /** @throws EvaluationFailure */
@@ -30,7 +30,7 @@ export function findMemberOptional(value: Value, name: string): Value {
 /** @throws EvaluationFailure */
 export function findIndex(value: Value, key: Value): Value {
   if (value instanceof Optional) return findIndexOptional(value, key)
-  return lookUp(value, key) ?? missing(value, key)
+  return found(value, key)
 }
 
 /** @throws EvaluationFailure */
@@ -46,6 +46,12 @@ export function findIndexOptional(value: Value, key: Value): Value {
 export function holdsMember(value: Value, name: string): boolean {
   const inner = value instanceof Optional ? value.value : value
   return inner !== undefined && lookUp(inner, name) !== undefined
+}
+
+/** Null is a value like others. */
+function found(value: Value, key: Value): Value {
+  const part = lookUp(value, key)
+  return part === undefined ? missing(value, key) : part
 }
 
 function lookUp(value: Value, key: Value): Value | undefined {

@@ -172,6 +172,11 @@ export function member(map: ReadonlyMap<Value, Value> | JsonObject, key: Value):
   return ownMember(map, unescapeName(key) ?? key)
 }
 
+/** `in`: unlike a selection it takes names as they are, without undoing an escape. */
+export function holdsKey(map: ReadonlyMap<Value, Value> | JsonObject, key: Value): boolean {
+  return (isMap(map) ? findInMap(map, key) : ownMember(map, key)) !== undefined
+}
+
 /** What a list holds at an index; `undefined` beyond its ends. */
 export function itemAt(list: readonly Value[], index: Value): Value | undefined {
   const at = typeof index === 'bigint' ? Number(index) : index
