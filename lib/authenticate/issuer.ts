@@ -1,4 +1,5 @@
 import { Refusal } from '../refusal.js'
+import { createAbsentGroups } from './absent-groups.js'
 import type { Verdict } from './authenticator.js'
 import { checkClaims, type ClaimsOptions } from './claims.js'
 import type { TokenRules } from './configuration.js'
@@ -33,6 +34,7 @@ export interface Issuer {
 export function createIssuer(options: IssuerOptions): Issuer {
   const { rules, claimsOptions, keys, now } = options
   const map = createMapping({ ...options.limits, rules })
+  const lookForGroups = createAbsentGroups({ rules, now })
   let live = true
 
   const prove = async (
@@ -46,6 +48,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
     if (proof instanceof Refusal) return { verdict: rejected(proof) }
     try {
       const identity = map(token.claims)
+      lookForGroups(token.claims)
       const verdict = Object.freeze({ outcome: 'authenticated', identity, expiresAt } as const)
       return {
         verdict,
