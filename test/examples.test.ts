@@ -35,6 +35,10 @@ const brought = async (): Promise<(path: string) => Buffer> => {
     ['tls.key', key],
     ['issuer-ca.crt', ca],
     ['api-server.kubeconfig.yaml', 'apiVersion: v1\nkind: Config\n'],
+    [
+      'authentication-configuration.yaml',
+      read('examples/rancher/authentication-configuration.yaml'),
+    ],
   ])
   return path => {
     const name = path.slice(path.lastIndexOf('/') + 1)
@@ -73,6 +77,7 @@ t.test('every config.yaml of the examples is one that serve starts with', async 
       { kubeconfig },
     ],
     ['examples/caller-token/config.yaml', auto, 'files', [], { kubeconfig }],
+    ['examples/rancher/config.yaml', auto, 'files', [], { kubeconfig }],
     ['examples/service-account-mode/config.yaml', { kind: 'gateway' }, 'files', [], {}],
   ])
 })
@@ -125,8 +130,9 @@ t.test('README tells every refusal with its status and reason', async t => {
 })
 
 t.test('a flag that a page calls by name exists', async t => {
-  // Of kubectl, kube-apiserver, Node, and of commands of ours other than serve.
+  // Of kubectl, kubelogin, kube-apiserver, Node, and of commands of ours other than serve.
   const others = [
+    'oidc-extra-scope',
     'as',
     'min-request-timeout',
     'import',
