@@ -134,6 +134,9 @@ t.test('a flag that a page calls by name exists', async t => {
   const others = [
     'oidc-extra-scope',
     'as',
+    'as-group',
+    'as-uid',
+    'no-allocation-site-pretenuring',
     'min-request-timeout',
     'import',
     'help',
