@@ -43,8 +43,10 @@ t.test('a thousand tokens of unknown keys ask the issuer once in ten seconds', a
   await misses(world, 1001)
   t.equal((await world.ask(known)).response?.status, 200, 'a known key is not waited for')
   t.strictSame(await second, { [said(noIssuer)]: 500 })
-  t.equal(issuer.keyFetches, 3)
-  t.ok(performance.now() - begun >= 10_000, 'the second fetch has waited')
+  // On a slow machine the second half is long in coming, and there may be a third fetch, in its own ten seconds.
+  const tens = Math.floor((performance.now() - begun) / 10_000)
+  const failed = issuer.keyFetches - 2
+  t.ok(failed >= 1 && failed <= tens, 'the second fetch has waited, and so has each after it')
   t.strictSame(
     await Promise.all(
       ['ok', 'error'].map(result =>
@@ -53,7 +55,7 @@ t.test('a thousand tokens of unknown keys ask the issuer once in ten seconds', a
         ),
       ),
     ),
-    [2, 1],
+    [2, failed],
   )
   t.equal(world.api.forwarded.length, 3, 'of the attacker the API server has heard nothing')
 })
@@ -108,7 +110,7 @@ async function flood(
     for (const token of tokens.slice(n, n + 100)) {
       const headers = { ':path': '/api/v1/pods', authorization: `Bearer ${token}` }
       asked.push(
-        h2Request({ ...world.target, session, headers, timeoutMs: 30_000 }).then(answer => {
+        h2Request({ ...world.target, session, headers, timeoutMs: 60_000 }).then(answer => {
           const body = answer.body.toString()
           const what = body === '' ? `no answer: ${JSON.stringify(answer)}` : body.trim()
           counted[what] = (counted[what] ?? 0) + 1
