@@ -7,9 +7,9 @@ import type { Refusal } from './refusal.js'
 /** What happened in one exchange, published when it is over. */
 export interface Exchange {
   readonly context: RequestContext
-  readonly identity?: Identity
-  readonly grant?: Grant
-  readonly refusal?: Refusal
+  readonly identity?: Identity | undefined
+  readonly grant?: Grant | undefined
+  readonly refusal?: Refusal | undefined
   readonly outcome: Outcome
   /** Of `performance.now()`, as `context.receivedAt`. */
   readonly endedAt: number

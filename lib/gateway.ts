@@ -1,4 +1,4 @@
-import { facts, type Exchange } from './channels.js'
+import { facts } from './channels.js'
 import type { Client, Outcome, RequestContext } from './exchange.js'
 import type { Grant } from './grant.js'
 import type { Identity } from './identity.js'
@@ -73,24 +73,10 @@ export function createGateway<C extends Client>(stages: Stages<C>): Gateway<C> {
       outcome = await stages.refuse(context, refusal, client)
     }
     if (facts.exchange.heard) {
-      facts.exchange.publish(record(context, known?.identity, granted?.grant, refusal, outcome))
+      const { identity } = known ?? {}
+      const { grant } = granted ?? {}
+      const endedAt = performance.now()
+      facts.exchange.publish({ context, identity, grant, refusal, outcome, endedAt })
     }
-  }
-}
-
-function record(
-  context: RequestContext,
-  identity: Identity | undefined,
-  grant: Grant | undefined,
-  refusal: Refusal | undefined,
-  outcome: Outcome,
-): Exchange {
-  return {
-    context,
-    ...(identity && { identity }),
-    ...(grant && { grant }),
-    ...(refusal && { refusal }),
-    outcome,
-    endedAt: performance.now(),
   }
 }

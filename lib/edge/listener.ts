@@ -131,13 +131,15 @@ export async function startListener(
     const leave = drain.enter({ info: context.info, isUpgrade, client })
     const left = enter?.(client)
     // The gateway answers every failure itself; what is thrown here is a fault in doing so.
-    void gateway(context, client)
-      .catch(() => client.abort())
-      .finally(() => {
-        // In this order: whose turn it is now is open before this one is not.
-        left?.()
-        leave()
-      })
+    const over = (): void => {
+      // In this order: whose turn it is now is open before this one is not.
+      left?.()
+      leave()
+    }
+    void gateway(context, client).then(over, () => {
+      client.abort()
+      over()
+    })
   }
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {

@@ -18,8 +18,20 @@ export function createPeerAddress(trustedProxies: readonly string[]): PeerAddres
   const isTrusted = (address: string): boolean =>
     trusted.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
 
+  // Of a connection it is always the same, and most clients have few.
+  const peers = new Map<string, string>()
+  const peerOf = (remote: string): string => {
+    let peer = peers.get(remote)
+    if (peer === undefined) {
+      peer = plain(remote)
+      if (peers.size === rememberedPeers) peers.clear()
+      peers.set(remote, peer)
+    }
+    return peer
+  }
+
   return (remote, headers) => {
-    const peer = plain(remote ?? '')
+    const peer = peerOf(remote ?? '')
     if (trustedProxies.length === 0 || peer === unknown || !isTrusted(peer)) return peer
     let nearest = peer
     for (const hop of hops(headers).toReversed()) {
@@ -31,6 +43,8 @@ export function createPeerAddress(trustedProxies: readonly string[]): PeerAddres
     return nearest
   }
 }
+
+const rememberedPeers = 1_000
 
 const unknown = 'unknown'
 
