@@ -47,13 +47,12 @@ export function tunnel(client: Side, upstream: Side, farewell?: Farewell): Promi
       open -= 1
       if (!stream.readableEnded || !stream.writableFinished) {
         broken ??= side
-        // The client is hearing its farewell: it goes by itself, or is let go below.
-        if (parting && other === client) return
         // What it said in full is still handed over in full; nothing else is waited for.
         if (stream.readableEnded && !other.stream.writableFinished) {
           other.stream.once('finish', () => other.cut())
-        } else if (other === client) handOver(client)
-        else other.cut()
+        } else if (other === upstream) upstream.cut()
+        // A client that is hearing its farewell goes by itself, or is let go below.
+        else if (!parting) handOver(client)
       }
       if (open === 0) resolve({ bytes, broken })
     }

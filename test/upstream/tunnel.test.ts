@@ -7,6 +7,7 @@ import tls from 'node:tls'
 import t, { type Test } from 'tap'
 import { facts } from '../../lib/channels.js'
 import { Refusal } from '../../lib/refusal.js'
+import { webSocketFrames } from '../../lib/upstream/boundary.js'
 import { tunnel } from '../../lib/upstream/tunnel.js'
 import type { RawConnection } from '../actors/raw-client.js'
 import { reset } from '../actors/reset.js'
@@ -377,6 +378,30 @@ t.test('what the API server said before it broke off arrives before the cut', as
   flush()
   t.strictSame(await over, { bytes: 9, broken: 'upstream' })
   t.strictSame(events, ['exit code', 'cut'])
+})
+
+t.test('a farewell is over when both sides are, whichever goes first', async t => {
+  for (const [upstreamMs, clientMs] of [
+    [0, 50],
+    [50, 0],
+  ] as const) {
+    const slow = (ms: number) =>
+      new Duplex({
+        read: () => undefined,
+        write: (_piece, _encoding, done) => done(),
+        destroy: (error, done) => void setTimeout(() => done(error), ms),
+      })
+    const [client, upstream] = [slow(clientMs), slow(upstreamMs)]
+    let due: (words: Uint8Array) => void = () => undefined
+    const over = tunnel(
+      { stream: client, cut: () => client.destroy() },
+      { stream: upstream, cut: () => upstream.destroy() },
+      { boundary: webSocketFrames(), whenDue: listener => (due = listener) },
+    )
+    client.push(null)
+    due(closing)
+    t.strictSame(await over, { bytes: 0, broken: 'upstream' })
+  }
 })
 
 t.test('streams are counted while they last', async t => {
