@@ -65,6 +65,8 @@ export function readAuthentication(settings: ServeSettings): Authentication {
 /** Issuers that follow the files they are configured by. */
 export interface FollowedIssuers {
   readonly issuers: Issuers
+  /** What is in force now. */
+  readonly authentication: Authentication
   /** For `/readyz?verbose`: which configuration is live, and how it stands with each issuer. */
   details(): readonly string[]
   close(): Promise<void>
@@ -86,9 +88,11 @@ function byFlags(settings: ServeSettings, caFile: string | undefined): FollowedI
     caFile === undefined
       ? undefined
       : watchFile(caFile, { parse: authorities, changed: pem => issuers.setCa(pem) })
-  const issuers = create(settings, authenticationOf(settings, ''), authority?.value)
+  const authentication = authenticationOf(settings, '')
+  const issuers = create(settings, authentication, authority?.value)
   return {
     issuers,
+    authentication,
     details: () => stateLines(issuers),
     close: async () => {
       authority?.close()
@@ -116,6 +120,9 @@ function byFile(settings: ServeSettings, path: string): FollowedIssuers {
   const issuers = create(settings, file.value)
   return {
     issuers,
+    get authentication() {
+      return file.value
+    },
     details: () => [
       `authentication configuration: generation ${generation}, sha256 ${file.value.hash}`,
       ...stateLines(issuers),

@@ -107,7 +107,7 @@ function authenticationFor(settings: ServeSettings): {
 }
 
 /** What the rights depend on, of a gateway that comes with its own credential. */
-function rightsOf(settings: ServeSettings, { rules }: Authentication): RightsConfiguration {
+export function rightsOf(settings: ServeSettings, { rules }: Authentication): RightsConfiguration {
   const { allowed, denied } = settings.groups
   const clientImpersonation = settings.clientImpersonation === 'authorize'
   const isList = allowed?.every(entry => !entry.endsWith('*')) ?? false

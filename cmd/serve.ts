@@ -21,16 +21,22 @@ import { createPolicy, type CredentialMode } from '../lib/impersonate/policy.js'
 import { createSelfReview } from '../lib/impersonate/self-review.js'
 import { createLog } from '../lib/observe/log.js'
 import { createMetrics } from '../lib/observe/metrics.js'
+import { examine, type Findings } from '../lib/rbac/examination.js'
+import type { RightsConfiguration } from '../lib/rbac/needed.js'
+import { createReport, OverprivilegedCredential, remarkOn } from '../lib/rbac/report.js'
+import { watchRights, type RightsWatch } from '../lib/rbac/watch.js'
 import { Refusal } from '../lib/refusal.js'
 import { loadServe } from '../lib/settings/load.js'
 import type { ServeSettings } from '../lib/settings/resolve.js'
 import { openCluster, type Cluster } from '../lib/upstream/cluster.js'
 import { createForward } from '../lib/upstream/forward.js'
 import { createUpgrade } from '../lib/upstream/upgrade.js'
+import { askOwnRights } from '../lib/upstream/own-rights.js'
 import { subjectAccess } from '../lib/upstream/subject-access.js'
 import { selfSubject } from '../lib/upstream/self-subject.js'
 import { openIssuers } from './authentication.js'
 import { followConfiguration } from './configuration.js'
+import { rightsOf } from './rbac.js'
 
 /** A gateway that accepts connections. */
 export interface RunningGateway {
@@ -38,6 +44,8 @@ export interface RunningGateway {
   readonly port: number
   readonly adminAddress: string
   readonly adminPort: number
+  /** Rejects when it turns out after the start that it should not have been started. */
+  readonly unfit: Promise<never>
   /** Ends it as SIGTERM does; resolves with how many exchanges had to be cut. */
   drain(): Promise<Cut>
   /** Ends it at once. */
@@ -60,7 +68,7 @@ export async function run(args: readonly string[]): Promise<number> {
   try {
     const gateway = await startGateway(settings)
     const configuration = followConfiguration(args)
-    await firstSignal()
+    await Promise.race([firstSignal(), gateway.unfit])
     configuration.close()
     // From here on a second one ends the process at once, with what the log still holds.
     const forced = secondSignal().then(() => 1)
@@ -105,10 +113,13 @@ async function assemble(
 
   const cluster = await openCluster({ ...settings.cluster, useOwnCredential: privileged })
   closers.push(() => cluster.close())
-
   const followed = openIssuers(settings)
   closers.push(() => followed.close())
   const { issuers } = followed
+  const rights = privileged
+    ? watchOwnRights(cluster, settings, () => rightsOf(settings, followed.authentication))
+    : undefined
+  closers.push(() => rights?.close())
 
   const drain = createDrain({ graceMs: settings.shutdownGracePeriodMs })
   const authenticate = createAuthenticate({ authenticator: issuers })
@@ -143,6 +154,14 @@ async function assemble(
   }
   const gateway = createGateway(limitInFlight(stages, settings.maxInFlightPerUser))
 
+  const { allowOverprivilegedCredential } = settings
+  const refuseExcess = (findings: Findings | undefined): void => {
+    if (findings?.verdict === 'excess' && !allowOverprivilegedCredential) {
+      throw new OverprivilegedCredential(findings)
+    }
+  }
+  refuseExcess(await rights?.first)
+
   let listener: Listener | undefined
   const tls = await servingTls(listen, pair => listener?.serveWith(pair))
   closers.push(() => tls?.close())
@@ -161,7 +180,7 @@ async function assemble(
   const admin = await startAdmin({
     ...adminSettings,
     ready,
-    remarks: privileged ? [privilegedRemark] : [],
+    remarks: rights ? [privilegedRemark, () => remarkOn(rights.findings)] : [],
     details: () => followed.details(),
     metrics,
   })
@@ -175,8 +194,15 @@ async function assemble(
     adminPort: admin.port,
   }
   facts.notice.publish({ level: 'info', msg: 'listening', fields: running })
+  const unfit = (rights?.late ?? new Promise<never>(() => undefined)).then(findings => {
+    refuseExcess(findings)
+    return new Promise<never>(() => undefined)
+  })
+  // Whoever only starts and closes one need not wait for it.
+  unfit.catch(() => undefined)
   return {
     ...running,
+    unfit,
     async drain() {
       facts.notice.publish({
         level: 'info',
@@ -198,6 +224,27 @@ function whyNone(issuers: Issuers): string {
   const [only] = states
   if (only !== undefined && states.length === 1) return only.state
   return states.map(({ url, state }) => `${url}: ${state}`).join('; ')
+}
+
+/** The gateway proves its own poverty, from its start on. */
+function watchOwnRights(
+  cluster: Cluster,
+  { allowOverprivilegedCredential: accepted }: ServeSettings,
+  needed: () => RightsConfiguration,
+): RightsWatch {
+  const namespaces = [...new Set([cluster.namespace, 'kube-system'])]
+  return watchRights({
+    examine: signal =>
+      examine(
+        {
+          ask: (kind, spec, until) => askOwnRights(cluster, kind, spec, until),
+          configuration: needed(),
+          namespaces,
+        },
+        signal,
+      ),
+    found: createReport({ accepted }),
+  })
 }
 
 function modeOf({ credentialMode }: ServeSettings, cluster: Cluster): CredentialMode {

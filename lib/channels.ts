@@ -74,4 +74,8 @@ export const facts = {
   groupsLeftOut: fact<{ readonly count: number }>('groups-left-out'),
   stream: fact<{ readonly kind: StreamKind; readonly change: 1 | -1 }>('stream'),
   privileged: fact<{ readonly privileged: boolean }>('privileged'),
+  /** What an examination of the gateway's own credential came to. */
+  credentialRights: fact<{ readonly verdict: 'least' | 'missing' | 'excess' | 'unknown' }>(
+    'credential-rights',
+  ),
 } as const

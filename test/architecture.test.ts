@@ -79,6 +79,7 @@ t.test('nothing goes to the API server but what was looked at once more, or a re
   t.strictSame(saying(/\bas\s+(unknown\s+as\s+)?(Dispatcher|Pool|any)\b/), [])
   t.strictSame(saying(/\b(askReview|askVersion)\(/), [
     'lib/upstream/cluster-check.ts',
+    'lib/upstream/own-rights.ts',
     'lib/upstream/review.ts',
     'lib/upstream/self-subject.ts',
     'lib/upstream/subject-access.ts',

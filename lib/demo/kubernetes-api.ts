@@ -51,7 +51,7 @@ export interface KubernetesApi {
   readonly ca: string
   /** Of `admin` in `system:masters`. */
   readonly adminToken: string
-  /** Of `system:serviceaccount:gateway:gateway`, which may impersonate users and groups. */
+  /** Of `system:serviceaccount:gateway:gateway`, which may impersonate users, and groups by name. */
   readonly gatewayToken: string
   /** Ends watches and logs well, then every connection. */
   close(): Promise<void>

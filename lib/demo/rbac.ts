@@ -29,13 +29,18 @@ export interface ResourceAttributes {
 
 export type Attributes = ResourceAttributes | { readonly verb: string; readonly path: string }
 
+const gateway = 'system:serviceaccount:gateway:gateway'
+
 /** The rules the stand-in starts with: developers work, viewers look, the gateway impersonates. */
 export const demoRules: readonly Rule[] = [
   { groups: ['system:masters'], verbs: ['*'], apiGroups: ['*'], resources: ['*'], paths: ['*'] },
+  { users: [gateway], verbs: ['impersonate'], resources: ['users'] },
+  // Named: who may be in any group may be in system:masters, and the gateway refuses such a credential.
   {
-    users: ['system:serviceaccount:gateway:gateway'],
+    users: [gateway],
     verbs: ['impersonate'],
-    resources: ['users', 'groups'],
+    resources: ['groups'],
+    resourceNames: ['developers', 'viewers'],
   },
   {
     groups: ['developers'],

@@ -13,8 +13,8 @@ export interface AdminOptions {
   /** 0 for any. */
   readonly port: number
   readonly ready: readonly Check[]
-  /** Sentences that `/readyz?verbose` adds, such as the one about privileged mode. */
-  readonly remarks: readonly string[]
+  /** Sentences that `/readyz?verbose` adds, such as the one about privileged mode, while they hold. */
+  readonly remarks: ReadonlyArray<string | (() => string | undefined)>
   /** Further lines that `/readyz?verbose` adds, as things stand then. */
   readonly details?: () => readonly string[]
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
@@ -93,7 +93,10 @@ function readiness({ ready, remarks, details }: AdminOptions, verbose: boolean):
   )
   lines.push(
     ...(details?.() ?? []).map(detail => `[i]${detail}`),
-    ...remarks.map(remark => `[!]${remark}`),
+    ...remarks
+      .map(remark => (typeof remark === 'string' ? remark : remark()))
+      .filter(remark => remark !== undefined)
+      .map(remark => `[!]${remark}`),
     `readyz check ${failed ? 'failed' : 'passed'}`,
   )
   return { status, body: `${lines.join('\n')}\n` }

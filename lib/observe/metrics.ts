@@ -73,6 +73,12 @@ export function createMetrics(): Metrics {
     help: 'Whether requests are forwarded with a credential that may impersonate anybody.',
     registers,
   })
+  const rights = new Gauge({
+    name: 'gateway_credential_rights',
+    help: 'What the last examination of the own credential came to: 1 for the verdict that holds.',
+    labelNames: ['verdict'],
+    registers,
+  })
   const impersonation = new Counter({
     name: 'gateway_client_impersonation_total',
     help: 'Requests with Impersonate-* of the client, by what happened to them.',
@@ -132,6 +138,11 @@ export function createMetrics(): Metrics {
     facts.groupsLeftOut.subscribe(({ count }) => leftOut.inc(count)),
     facts.stream.subscribe(({ kind, change }) => streams.inc({ kind }, change)),
     facts.privileged.subscribe(fact => privileged.set(fact.privileged ? 1 : 0)),
+    facts.credentialRights.subscribe(fact => {
+      for (const verdict of ['least', 'missing', 'excess', 'unknown']) {
+        rights.set({ verdict }, verdict === fact.verdict ? 1 : 0)
+      }
+    }),
   ]
   return {
     contentType: registry.contentType,

@@ -186,6 +186,11 @@ export const serveFlags = {
     kind: 'switch',
     help: "Forward with the gateway's own credential, which may impersonate anybody, instead of the caller's token.",
   },
+  'allow-overprivileged-credential': {
+    section: 'API server',
+    kind: 'switch',
+    help: "Start although the gateway's own credential has more rights than this configuration needs, which rbac prints.",
+  },
   impersonation: {
     section: 'Impersonation',
     kind: 'choice',

@@ -18,6 +18,7 @@ export interface ServeSettings {
   /** Without a kubeconfig: the cluster that the gateway runs in. */
   readonly cluster: { readonly kubeconfig?: string; readonly context?: string }
   readonly credentialMode: CredentialMode
+  readonly allowOverprivilegedCredential: boolean
   readonly clientImpersonation: 'strip' | 'reject' | 'authorize'
   /** `system:` names that a token may carry. */
   readonly reserved: { readonly users: ReadonlySet<string>; readonly groups: ReadonlySet<string> }
@@ -65,6 +66,7 @@ export function resolveServe(given: GivenFlags, world: World = {}): Resolution {
     ...resolveAuthentication(values, readFile),
     cluster: resolveCluster(values, world.env ?? process.env, readFile),
     credentialMode: resolveCredentialMode(values),
+    allowOverprivilegedCredential: resolveOverprivileged(values),
     clientImpersonation: values.choice('client-impersonation') ?? 'reject',
     reserved: {
       users: resolveReserved(values, 'allow-reserved-users'),
@@ -129,6 +131,14 @@ function resolveCredentialMode(values: Values): CredentialMode {
     )
   }
   return { kind: 'caller', impersonation: disabled ? 'never' : (impersonation ?? 'auto') }
+}
+
+function resolveOverprivileged(values: Values): boolean {
+  const name = 'allow-overprivileged-credential'
+  if (values.switched(name) && !values.switched('unsafe-use-service-account-token')) {
+    values.fault(name, 'has no effect without --unsafe-use-service-account-token; leave it out')
+  }
+  return values.switched(name)
 }
 
 function resolveReserved(

@@ -41,6 +41,8 @@ export interface Cluster {
   connection(whose: Whose): ConnectionOptions
   /** Connections for the questions of the gateway itself. */
   reviewer(whose: Whose): ReviewDispatcher
+  /** Where the gateway itself is at home: its own namespace, or the context's. */
+  readonly namespace: string
   /** The gateway's own credential; `undefined` when it is not to be used. */
   readonly credential: GatewayCredential | undefined
   /**
@@ -73,6 +75,7 @@ interface Target {
   readonly ca: string | undefined
   readonly serverName: string | undefined
   readonly verify: boolean
+  readonly namespace: string
   readonly source: CredentialSource | undefined
 }
 
@@ -204,6 +207,9 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     get basePath() {
       return basePath(target.url)
     },
+    get namespace() {
+      return target.namespace
+    },
     get credential() {
       return credential
     },
@@ -307,7 +313,19 @@ function inCluster({ useOwnCredential, env = process.env }: ClusterOptions, last
     ),
     serverName: undefined,
     verify: true,
+    namespace: ownNamespace(),
     source: useOwnCredential ? (last?.source ?? serviceAccount()) : undefined,
+  }
+}
+
+/** Only what is asked about depends on it: a pod without the file is no fault. */
+function ownNamespace(): string {
+  const path = '/var/run/secrets/kubernetes.io/serviceaccount/namespace'
+  try {
+    const namespace = readFileSync(path, 'utf8').trim()
+    return namespace === '' ? 'default' : namespace
+  } catch {
+    return 'default'
   }
 }
 
@@ -346,6 +364,7 @@ function fromKubeconfig(
     ca: authorityOf(cluster),
     serverName: cluster.tlsServerName,
     verify: !cluster.skipTLSVerify,
+    namespace: current.namespace ?? 'default',
     source: useOwnCredential
       ? credentialOf({ text, path, user: current.user, cluster }, last?.source)
       : undefined,

@@ -52,6 +52,8 @@ export interface Question {
   readonly spec?: object
   /** Who asks: the gateway with its own credential, or the owner of a token. */
   readonly as: 'gateway' | Secret
+  /** Whether the answer must say that it is of this kind. @default false */
+  readonly inKind?: boolean
 }
 
 /**
@@ -73,7 +75,11 @@ export async function askReview(
   if (answer.statusCode !== 201 && answer.statusCode !== 200) {
     throw new Error(`status ${answer.statusCode}`)
   }
-  return member(JSON.parse(answer.text), 'status')
+  const review: unknown = JSON.parse(answer.text)
+  if (question.inKind && member(review, 'kind') !== question.kind) {
+    throw new Error(`the answer is no ${question.kind}`)
+  }
+  return member(review, 'status')
 }
 
 /**

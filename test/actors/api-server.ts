@@ -6,6 +6,7 @@ import { createAuthority, type Authority } from './certificates.js'
 import { deferred } from './deferred.js'
 import { NotHttp, framing, parseHead, readBody, valuesOf, type HeaderLines } from './http1.js'
 import { reset } from './reset.js'
+import { isAboutRights, reviewedRights, unknownRights, type HeldRights } from './rights.js'
 
 /** Who a token (or, under the key of its common name, a client certificate) is to this API server. */
 export type WhoAmI = (token: string) => User | undefined
@@ -81,6 +82,9 @@ export interface ApiServer {
   readonly requests: readonly RecordedRequest[]
   /** The requests that are not the gateway's own questions. */
   readonly forwarded: readonly RecordedRequest[]
+  /** The gateway's questions about its own rights: none of `requests`. */
+  readonly aboutRights: readonly RecordedRequest[]
+  /** Those on which more came than questions about rights. */
   readonly connections: readonly RecordedConnection[]
   /** What came that was not HTTP: a double that forgave would hide the gateway's mistakes. */
   readonly faults: readonly string[]
@@ -93,6 +97,8 @@ export interface ApiServer {
   know(whoami: WhoAmI | undefined): void
   /** How the gateway's other questions are answered from now on. */
   decide(decision: Decide | undefined): void
+  /** How questions of the gateway about its own rights are answered from now on. */
+  grant(rights: HeldRights | Responder): void
   /** The nth forwarded request (from 0), as soon as it is there. */
   request(n: number): Promise<RecordedRequest>
   /** Stops listening and drops every connection; `up` listens on the same port again. */
@@ -115,6 +121,8 @@ export interface ApiServerOptions {
   readonly whoami?: WhoAmI
   /** Without it nobody may ask what others may do, or who they are: 403. */
   readonly decide?: Decide
+  /** What the gateway's credential may do. @default a list that says nothing, and is not complete */
+  readonly rights?: HeldRights | Responder
 }
 
 /** A question of the gateway, with its own credential, about somebody else. */
@@ -136,25 +144,39 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   const { authority = createAuthority('api server'), tls = true } = options
   const requests: RecordedRequest[] = []
   const forwarded: RecordedRequest[] = []
+  const aboutRights: RecordedRequest[] = []
   const connections: RecordedConnection[] = []
   const faults: string[] = []
   const open = new Set<Socket>()
   const waiting = new Set<() => void>()
   let whoami = options.whoami
   let decide = options.decide
+  let rights = options.rights ?? unknownRights
   let responder = options.respond
   let at: 'head' | 'body' = 'body'
   let ownReviews = false
 
   const serve = async (socket: Socket, cut: () => void): Promise<void> => {
     const reader = new ByteReader(socket)
-    const connection = record(connections.length, socket, reader)
-    connections.push(connection)
+    const connection = record(() => connections.indexOf(connection), socket, reader)
+    const list = (): void => {
+      if (!connections.includes(connection)) connections.push(connection)
+    }
     try {
       for (;;) {
         const head = await reader.upTo('\r\n\r\n')
         const exchange = begin(head, reader, connection)
         const { request } = exchange
+        const { method, target, values } = request
+        if (isAboutRights(method, target, values)) {
+          aboutRights.push(request)
+          await exchange.read()
+          const about = typeof rights === 'function' ? rights : reviewedRights(rights)
+          if ((await exchange.answer(about, socket, cut)) === 'hijacked') return
+          if (socket.writableEnded || socket.destroyed) return
+          continue
+        }
+        list()
         const kind = reviewOf(request)
         const review = kind !== undefined
         requests.push(request)
@@ -177,6 +199,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
         if (socket.writableEnded || socket.destroyed) return
       }
     } catch (error) {
+      if (!(error instanceof EndOfBytes) || error.rest.length > 0) list()
       if (error instanceof EndOfBytes) {
         if (error.rest.length > 0)
           faults.push(`cut: ${JSON.stringify(error.rest.toString('latin1'))}`)
@@ -246,6 +269,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     authority,
     requests,
     forwarded,
+    aboutRights,
     connections,
     faults,
     respondWith: (next, how = {}) => {
@@ -258,6 +282,9 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     },
     decide: next => {
       decide = next
+    },
+    grant: next => {
+      rights = next
     },
     request: async n => {
       for (;;) {
@@ -280,12 +307,14 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   }
 }
 
-function record(id: number, socket: Socket, reader: ByteReader): RecordedConnection {
+function record(id: () => number, socket: Socket, reader: ByteReader): RecordedConnection {
   const peer = socket instanceof TLSSocket ? socket.getPeerCertificate() : undefined
   // The types deny it, but a subject may repeat a part, and a client may have sent no certificate.
   const subject = peer?.subject as Partial<Record<'CN' | 'O', string | string[]>> | undefined
   return {
-    id,
+    get id() {
+      return id()
+    },
     get received() {
       return reader.received
     },

@@ -151,7 +151,7 @@ t.test('a test sees each request as it came, and whom it was taken for', async t
   await gateway('/api/v1/pods?limit=1', {
     as: [
       ['impersonate-user', 'carol'],
-      ['impersonate-group', 'x'],
+      ['impersonate-group', 'viewers'],
     ],
   })
   const [request] = seen
@@ -159,7 +159,7 @@ t.test('a test sees each request as it came, and whom it was taken for', async t
   t.equal(request?.method, 'GET')
   t.equal(request?.target, '/api/v1/pods?limit=1')
   t.equal(request?.user, 'carol')
-  t.same(request?.groups, ['x', 'system:authenticated'])
+  t.same(request?.groups, ['viewers', 'system:authenticated'])
   t.ok(request?.rawHeaders.includes(`Bearer ${api.gatewayToken}`))
 })
 
