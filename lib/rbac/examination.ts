@@ -1,5 +1,7 @@
 import { allowances } from './allowed.js'
-import { neededRights, type Right, type RightsConfiguration, type RightsMode } from './needed.js'
+import { readAllowed, readRules } from './answers.js'
+import { missingFrom } from './missing.js'
+import type { RightsConfiguration } from './needed.js'
 import { accessSpec, administrator, probes } from './probes.js'
 import { allows, beyond, inWords, type Allowance, type Rule } from './rule.js'
 
@@ -133,54 +135,6 @@ interface Listed {
   readonly incomplete: boolean
 }
 
-/** @throws when it is no status of a SelfSubjectRulesReview */
-function readRules(status: unknown): { rules: readonly Rule[]; incomplete: boolean } {
-  const resources = member(status, 'resourceRules')
-  const paths = member(status, 'nonResourceRules')
-  const incomplete = member(status, 'incomplete')
-  if (!Array.isArray(resources) || typeof incomplete !== 'boolean') {
-    throw new Error('the answer lists no rules')
-  }
-  return {
-    rules: [...resources, ...(Array.isArray(paths) ? paths : [])].map(readRule),
-    incomplete,
-  }
-}
-
-function readRule(rule: unknown): Rule {
-  const list = (name: string): readonly string[] | undefined => {
-    const value = member(rule, name) ?? undefined
-    if (value === undefined) return undefined
-    if (Array.isArray(value) && value.every(one => typeof one === 'string')) return value
-    throw new Error('the answer lists what is no rule')
-  }
-  const [apiGroups, resources, resourceNames, nonResourceURLs] = [
-    list('apiGroups'),
-    list('resources'),
-    list('resourceNames'),
-    list('nonResourceURLs'),
-  ]
-  return {
-    verbs: list('verbs') ?? [],
-    ...(apiGroups && { apiGroups }),
-    ...(resources && { resources }),
-    ...(resourceNames && { resourceNames }),
-    ...(nonResourceURLs && { nonResourceURLs }),
-  }
-}
-
-/** @throws when it is no status of a SelfSubjectAccessReview */
-function readAllowed(status: unknown): boolean {
-  const allowed = member(status, 'allowed')
-  if (typeof allowed !== 'boolean') throw new Error('the answer allows and denies nothing')
-  return allowed
-}
-
-const member = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null && Object.hasOwn(value, name)
-    ? (value as Record<string, unknown>)[name]
-    : undefined
-
 interface Excess extends Rule {
   /** The only ones in which it was listed; absent where it was in all. */
   readonly namespaces?: readonly string[]
@@ -215,46 +169,4 @@ function isAmong(rules: readonly Excess[], probe: Rule): boolean {
   const [group = ''] = probe.apiGroups ?? []
   const [resource = ''] = probe.resources ?? []
   return allows(everywhere, verb, group, resource, probe.resourceNames?.[0] ?? '')
-}
-
-/** The rules that are lacking for whichever kind of impersonation the credential comes nearer to. */
-function missingFrom(
-  rules: readonly Rule[],
-  configuration: RightsConfiguration,
-): readonly string[] {
-  const lacking = (mode: RightsMode): readonly Right[] =>
-    neededRights(configuration, mode).filter(right => !holds(rules, right))
-  const [legacy, constrained] = [lacking('legacy'), lacking('constrained')]
-  const isConstrained = rules.some(({ verbs }) => verbs.includes('impersonate:user-info'))
-  return (isConstrained ? constrained : legacy).map(inWords)
-}
-
-/**
- * Whether a needed right is there, at least for some names: which ones exist is not ours to know. Of the verbs
- * that may be used as somebody else one is enough, since leaving some out is a choice.
- */
-function holds(rules: readonly Rule[], right: Right): boolean {
-  // Roles of a namespace are listed there alone.
-  if (right.namespace !== undefined) return true
-  const has = (list: readonly string[] | undefined, value: string): boolean =>
-    list !== undefined && (list.includes('*') || list.includes(value))
-  const some = right.verbs.some(verb => verb.startsWith('impersonate-on:'))
-  const isHeld = (verb: string): boolean =>
-    right.nonResourceURLs
-      ? rules.some(rule => rule.nonResourceURLs && has(rule.verbs, verb))
-      : (right.resources ?? []).every(resource =>
-          rules.some(
-            rule =>
-              has(rule.verbs, verb) &&
-              (some || has(rule.apiGroups, right.apiGroups?.[0] ?? '')) &&
-              (some ? rule.resources !== undefined : has(rule.resources, resource)) &&
-              namesSuffice(rule, right),
-          ),
-        )
-  return some ? right.verbs.some(isHeld) : right.verbs.every(isHeld)
-}
-
-const namesSuffice = (rule: Rule, { resourceNames: needed }: Right): boolean => {
-  const { resourceNames: held = [] } = rule
-  return needed === undefined || held.length === 0 || needed.some(name => held.includes(name))
 }

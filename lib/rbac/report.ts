@@ -34,8 +34,6 @@ export function createReport({
   return findings => {
     facts.credentialRights.publish({ verdict: findings.verdict })
     const { excess, missing, unknown, incomplete } = findings
-    const warn = (msg: string, fields: Record<string, unknown>): void =>
-      facts.notice.publish({ level: 'warn', msg, fields: { ...fields, printedBy } })
     if (findings.verdict !== 'unknown') said = undefined
     switch (findings.verdict) {
       case 'excess':
@@ -51,7 +49,7 @@ export function createReport({
       case 'unknown':
         if (unknown === said && now() < quietUntil) break
         said = unknown
-        quietUntil = now() + hourMs
+        quietUntil = now() + almostAnHourMs
         warn('the rights of the credential of this gateway could not be proven; asking again', {
           error: unknown,
         })
@@ -70,7 +68,11 @@ export function createReport({
   }
 }
 
-const hourMs = 3_500_000
+const almostAnHourMs = 3_500_000
+
+const warn = (msg: string, fields: Readonly<Record<string, unknown>>): void =>
+  facts.notice.publish({ level: 'warn', msg, fields: { ...fields, printedBy } })
+
 const printedBy = 'impersonation-gateway rbac'
 const unsafe =
   'UNSAFE: --allow-overprivileged-credential is on. The credential of this gateway has more rights than it needs; whoever gets hold of it need not even impersonate.'

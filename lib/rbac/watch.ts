@@ -34,7 +34,7 @@ export interface RightsWatch {
 export function watchRights(options: RightsWatchOptions): RightsWatch {
   const { examine, found, startMs = 3_000, timeoutMs = 30_000 } = options
   const { everyMs = 3_600_000, retryMs = 10_000, mostRetryMs = 600_000 } = options
-  let condemn: (outcome: Findings) => void = () => undefined
+  let condemn: ((outcome: Findings) => void) | undefined
   const late = new Promise<Findings>(resolve => (condemn = resolve))
   const closing = new AbortController()
   let findings = unproven(`the API server has not answered within ${startMs / 1000} s`)
@@ -52,7 +52,7 @@ export function watchRights(options: RightsWatchOptions): RightsWatch {
     const isUnknown = outcome.verdict === 'unknown'
     if (!isUnknown && !isSettled) {
       isSettled = true
-      if (hasStarted && outcome.verdict === 'excess') condemn(outcome)
+      if (hasStarted && outcome.verdict === 'excess') condemn?.(outcome)
     }
     timer = setTimeout(() => void look(), isUnknown ? Math.min(pauseMs, everyMs) : everyMs)
     timer.unref()
