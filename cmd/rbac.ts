@@ -113,7 +113,9 @@ export function rightsOf(settings: ServeSettings, { rules }: Authentication): Ri
   const isList = allowed?.every(entry => !entry.endsWith('*')) ?? false
   return {
     groups: rules.some(({ groups }) => groups !== undefined),
-    ...(allowed && isList && { onlyGroups: allowed.filter(group => !denied.includes(group)) }),
+    ...(allowed &&
+      isList &&
+      !clientImpersonation && { onlyGroups: allowed.filter(group => !denied.includes(group)) }),
     uid: rules.some(({ uid }) => uid !== undefined),
     extraKeys: [
       ...rules.flatMap(({ extra }) => extra.map(({ key }) => key)),

@@ -9,8 +9,9 @@ import { startIssuer } from '../../lib/demo/issuer.js'
 import { findKubectl, unpackKubectl } from '../../lib/demo/kubectl.js'
 import { findBinaries, NoBinaries, versionOf, type Binaries } from './binaries.js'
 import { startCluster } from './cluster.js'
+import { gatewayAccount } from './gateway-account.js'
 import { seed, users } from './seed.js'
-import { handOver, type User, type World } from './world.js'
+import { handOver, issuerFlags, rightsFlags, type User, type World } from './world.js'
 
 /*
  * Runs the files beside this one against a real kube-apiserver: sets it up once, hands it over, and takes it
@@ -55,10 +56,16 @@ async function setUp(binaries: Binaries, folder: string, closers: Array<() => un
   closers.push(() => forwarded.close())
   const cluster = await startCluster({ binaries, folder, issuer, forwardedPort: forwarded.port })
   closers.push(() => cluster.close())
-  const gatewayToken = await seed(cluster)
+  await seed(cluster)
   const { kubectl } = await unpackKubectl()
   const other = await otherKubectl(kubectl)
   const { ca, admin, apiServer, trusting, nodeFolder, containerLog } = cluster
+  const gatewayToken = await gatewayAccount(
+    { teardown: end => closers.push(end) },
+    { url: apiServer.url, ca, admin, kubectl },
+    'impersonation-gateway',
+    rightsFlags(issuerFlags(issuer)),
+  )
   const world: World = {
     ca,
     admin,

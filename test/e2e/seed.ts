@@ -14,22 +14,17 @@ export const users = {
 export const mapped = (name: string): string => `oidc:${name}`
 
 /**
- * Puts into a fresh cluster what the tests find there: two nodes, a pod on each, what developers and viewers may,
- * and the service account of the gateway, which may impersonate and nothing else.
- * Resolves with that account's token when the pods run.
+ * Puts into a fresh cluster what the tests find there: two nodes, a pod on each, and what developers and viewers
+ * may. Resolves when the pods run.
  */
-export async function seed(cluster: Cluster): Promise<string> {
+export async function seed(cluster: Cluster): Promise<void> {
   const { apiServer, ca, admin, kubeletPorts } = cluster
   const client = apiClient({ url: apiServer.url, ca }, admin)
   try {
     for (const [path, object] of objects) await client.must('POST', path, { body: object })
     for (const [name, port] of Object.entries(kubeletPorts)) await addNode(client, name, port)
     for (const [name, node] of Object.entries(pods)) await addPod(client, name, node)
-    const token = await client.must('POST', `${accounts}/impersonation-gateway/token`, {
-      body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} },
-    })
     for (const name of Object.keys(pods)) await runs(client, name)
-    return (token.json() as { readonly status: { readonly token: string } }).status.token
   } finally {
     client.close()
   }
@@ -39,20 +34,10 @@ export async function seed(cluster: Cluster): Promise<string> {
 const pods = { web: 'kwok', shell: 'exec' } as const
 
 const rbac = '/apis/rbac.authorization.k8s.io/v1'
-const accounts = '/api/v1/namespaces/default/serviceaccounts'
 const all = ['*']
 const reading = ['get', 'list', 'watch']
 
 const objects: readonly (readonly [path: string, object: object])[] = [
-  [accounts, { metadata: { name: 'impersonation-gateway' } }],
-  role('impersonation-gateway', [
-    { apiGroups: [''], resources: ['users', 'groups'], verbs: ['impersonate'] },
-  ]),
-  bind('impersonation-gateway', {
-    kind: 'ServiceAccount',
-    name: 'impersonation-gateway',
-    namespace: 'default',
-  }),
   role('developer', [
     {
       apiGroups: [''],

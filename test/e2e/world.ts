@@ -7,7 +7,8 @@ import { createAuthority, type KeyPair } from '../actors/certificates.js'
 import { startGatewayProcess, type GatewayProcess } from '../actors/gateway.js'
 import { apiClient, type ApiClient } from './api-client.js'
 import type { ApiServer } from './cluster.js'
-import type { users } from './seed.js'
+import { accountName, gatewayAccount, impersonation, printedRights } from './gateway-account.js'
+import { users } from './seed.js'
 
 export type User = keyof typeof users
 
@@ -21,7 +22,7 @@ export interface World {
   readonly containerLog: string
   readonly issuer: { readonly url: string; readonly ca: string; readonly clientId: string }
   readonly tokens: Readonly<Record<User, string>>
-  /** Of the service account that may impersonate and nothing else. */
+  /** Of the service account `impersonation-gateway`, which holds what `rbac` prints for `issuerFlags`. */
   readonly gatewayToken: string
   readonly kubectl: string
   /** One more, of another version, where there is one on `PATH`. */
@@ -65,6 +66,41 @@ export type Mode = (typeof modes)[number]
 export interface InFrontOptions {
   readonly mode: Mode
   readonly flags?: readonly string[]
+  /** Of `rbac`, for the account of a gateway that comes with its own credential. */
+  readonly rights?: readonly string[]
+}
+
+/** How the gateways of the tests know whose tokens they take, and what these say. */
+export const issuerFlags = (issuer: Pick<World['issuer'], 'url' | 'clientId'>) =>
+  [
+    `--oidc-issuer-url=${issuer.url}`,
+    `--oidc-client-id=${issuer.clientId}`,
+    '--oidc-username-prefix=oidc:',
+    '--oidc-groups-claim=groups',
+    '--oidc-groups-prefix=oidc:',
+  ] as const
+
+/**
+ * The flags of `rbac` for a gateway with these flags: the groups there are, by name, where the API server cannot
+ * keep it from others itself.
+ */
+export function rightsFlags(flags: readonly string[]): readonly string[] {
+  const own = ['--unsafe-use-service-account-token', `--mode=${impersonation}`]
+  const prefix = flags.findLast(flag => flag.startsWith('--oidc-groups-prefix='))?.slice(21) ?? ''
+  const groups = new Set(Object.values(users).flatMap(user => user.groups))
+  return impersonation === 'constrained'
+    ? [...flags, ...own]
+    : [...flags, ...own, ...[...groups].map(group => `--group=${prefix}${group}`)]
+}
+
+/** The account for a gateway with these flags: the one that all share, unless it needs other rights. */
+async function tokenFor(t: Teardown, flags: readonly string[], rights: readonly string[]) {
+  const { apiServer, ca, admin, kubectl, issuer, gatewayToken } = world()
+  const wanted = [...rightsFlags(flags), ...rights]
+  const printed = await printedRights(wanted)
+  if (printed === (await printedRights(rightsFlags(issuerFlags(issuer))))) return gatewayToken
+  const where = { url: apiServer.url, ca, admin, kubectl }
+  return await gatewayAccount(t, where, accountName(printed), wanted)
 }
 
 /** Declares the same tests for a gateway in either mode, which each finds running. */
@@ -81,32 +117,32 @@ export function inBothModes(
 
 /** Starts the built program, and ends it with the test. */
 export async function startInFront(t: Teardown, options: InFrontOptions): Promise<GatewayInFront> {
-  const { apiServer, trusting, ca, admin, issuer, gatewayToken } = world()
+  const { apiServer, trusting, ca, admin, issuer } = world()
   const target = options.mode === 'gateway' ? apiServer : trusting
   const folder = tempDir(t)
   const authority = createAuthority('gateway')
   const serving = await writeServing(folder, authority)
   const issuerCa = join(folder, 'issuer.crt')
   writeFileSync(issuerCa, issuer.ca)
+  const flags = options.flags ?? []
+  const given = new Set(flags.map(flag => flag.split('=', 1)[0]))
+  const isOpen = (flag: string): boolean => !given.has(flag.split('=', 1)[0])
+  const mapping = [...issuerFlags(issuer).filter(isOpen), ...flags]
   const kubeconfig = writeKubeconfig(folder, {
     server: target.url,
     ca,
-    ...(options.mode === 'gateway' && { token: gatewayToken }),
+    ...(options.mode === 'gateway' && {
+      token: await tokenFor(t, mapping, options.rights ?? []),
+    }),
   })
-  const flags = options.flags ?? []
-  const given = new Set(flags.map(flag => flag.split('=', 1)[0]))
   const needed = [
     `--tls-cert-file=${serving.certFile}`,
     `--tls-private-key-file=${serving.keyFile}`,
-    `--oidc-issuer-url=${issuer.url}`,
-    `--oidc-client-id=${issuer.clientId}`,
+    ...issuerFlags(issuer),
     `--oidc-ca-file=${issuerCa}`,
-    '--oidc-username-prefix=oidc:',
-    '--oidc-groups-claim=groups',
-    '--oidc-groups-prefix=oidc:',
     `--kubeconfig=${kubeconfig}`,
     ...(options.mode === 'gateway' ? ['--unsafe-use-service-account-token'] : []),
-  ].filter(flag => !given.has(flag.split('=', 1)[0]))
+  ].filter(isOpen)
   const running = await startGatewayProcess(t, [...needed, ...flags], { from: 'dist' })
   const server = { url: `https://127.0.0.1:${running.port}`, ca: authority.ca }
   const clients: ApiClient[] = []
