@@ -4,6 +4,7 @@ import type { AnonymousAuthentication, TokenRules } from '../lib/authenticate/co
 import { rulesOfFlags } from '../lib/authenticate/flag-configuration.js'
 import { createIssuers, type Issuers } from '../lib/authenticate/issuers.js'
 import { describeFault, loadConfiguration } from '../lib/authenticate/load-configuration.js'
+import type { IdentityLimits } from '../lib/authenticate/mapping.js'
 import { supportedAlgs } from '../lib/authenticate/signing-key.js'
 import { fault, reasonOf } from '../lib/settings/fault.js'
 import type { ServeSettings } from '../lib/settings/resolve.js'
@@ -138,19 +139,22 @@ const create = (settings: ServeSettings, { rules }: Authentication, ca?: string)
   createIssuers(
     {
       rules,
-      limits: {
-        allowReservedUsers: settings.reserved.users,
-        allowReservedGroups: settings.reserved.groups,
-        allowedGroups: settings.groups.allowed,
-        deniedGroups: settings.groups.denied,
-        maxGroups: settings.maxGroups,
-        sendCredentialId: settings.credentialIdExtra,
-      },
+      limits: limitsOf(settings),
       signingAlgs: settings.issuer?.signingAlgs ?? [...supportedAlgs],
       clockSkewSeconds: settings.clockSkewSeconds,
     },
     ca,
   )
+
+/** What the gateway asks of identities, whatever issuer they come from. */
+export const limitsOf = (settings: ServeSettings): IdentityLimits => ({
+  allowReservedUsers: settings.reserved.users,
+  allowReservedGroups: settings.reserved.groups,
+  allowedGroups: settings.groups.allowed,
+  deniedGroups: settings.groups.denied,
+  maxGroups: settings.maxGroups,
+  sendCredentialId: settings.credentialIdExtra,
+})
 
 const stateLines = (issuers: Issuers): readonly string[] =>
   issuers.states().map(({ url, state }) => `issuer ${url}: ${state}`)

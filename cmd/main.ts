@@ -22,6 +22,10 @@ const commands: Readonly<
     does: 'loads the configuration and tells what it comes down to',
     load: () => import('./check.js'),
   },
+  explain: {
+    does: 'tells what the rules make of a token',
+    load: () => import('./explain.js'),
+  },
   kubeconfig: {
     does: 'prints a kubeconfig for users of the gateway',
     load: () => import('./kubeconfig.js'),

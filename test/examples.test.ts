@@ -144,6 +144,7 @@ t.test('a flag that a page calls by name exists', async t => {
     'username-prefix',
     'from',
     'connect',
+    'offline',
     'server',
     'certificate-authority',
     'output',

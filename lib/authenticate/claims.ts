@@ -1,5 +1,6 @@
 import { Refusal } from '../refusal.js'
 import type { Claims, ParsedToken } from './token.js'
+import { untraced, type Steps } from './trace.js'
 
 export interface ClaimsOptions {
   /** Compared exactly with `iss`. */
@@ -15,34 +16,49 @@ export interface ClaimsOptions {
 /**
  * Checks all that can be known without a key: algorithm, issuer, audience, times. It comes before
  * the signature, so that only a token that would otherwise be good can make us ask the issuer for keys.
- * @returns `exp`, seconds since the epoch
+ * @param steps are told of each check, for who wants to explain them
+ * @returns `exp`, seconds since the epoch; `undefined` only where steps are traced
  * @throws Refusal `token_algorithm`, `token_issuer`, `token_audience`, `token_claim`, `token_expired`,
  *   `token_not_yet_valid`
  */
+export function checkClaims(token: ParsedToken, options: ClaimsOptions, nowSeconds: number): number
 export function checkClaims(
   token: ParsedToken,
   options: ClaimsOptions,
   nowSeconds: number,
-): number {
+  steps: Steps,
+): number | undefined
+export function checkClaims(
+  token: ParsedToken,
+  options: ClaimsOptions,
+  nowSeconds: number,
+  steps: Steps = untraced,
+): number | undefined {
   const { alg, claims } = token
-  if (!options.signingAlgs.includes(alg)) {
+  steps.apply({ rule: 'header.alg' }, () => {
+    if (options.signingAlgs.includes(alg)) return alg
     throw new Refusal('token_algorithm', `alg ${quoted(alg)} is not accepted`)
-  }
-  if (issuerOf(token) !== options.issuerUrl) throw foreignIssuer(token)
-  checkAudience(claims.get('aud'), options.audiences)
-  checkTexts(claims)
-
-  const expiresAt = time(claims, 'exp')
-  if (expiresAt === undefined) throw new Refusal('token_claim', 'the claim exp is missing')
-  const latest = nowSeconds + options.clockSkewSeconds
-  const notBefore = time(claims, 'nbf')
-  const issuedAt = time(claims, 'iat')
-  if (nowSeconds >= expiresAt) throw new Refusal('token_expired')
-  if (notBefore !== undefined && notBefore > latest) {
-    throw new Refusal('token_not_yet_valid', 'nbf lies in the future')
-  }
-  if (issuedAt !== undefined && issuedAt > latest) {
-    throw new Refusal('token_not_yet_valid', 'iat lies in the future')
+  })
+  steps.apply({ rule: 'issuer.url', claim: 'iss' }, () => {
+    if (issuerOf(token) === options.issuerUrl) return options.issuerUrl
+    throw foreignIssuer(token)
+  })
+  steps.apply({ rule: 'issuer.audiences', claim: 'aud' }, () =>
+    checkAudience(claims.get('aud'), options.audiences),
+  )
+  steps.apply({ rule: 'claims' }, () => checkTexts(claims))
+  const expiresAt = steps.apply({ rule: 'exp', claim: 'exp' }, () => {
+    const time = timeOf(claims, 'exp')
+    if (time === undefined) throw new Refusal('token_claim', 'the claim exp is missing')
+    if (nowSeconds >= time) throw new Refusal('token_expired')
+    return time
+  })
+  for (const claim of ['nbf', 'iat']) {
+    steps.apply({ rule: claim, claim }, () => {
+      const time = timeOf(claims, claim)
+      if (time === undefined || time <= nowSeconds + options.clockSkewSeconds) return time
+      throw new Refusal('token_not_yet_valid', `${claim} lies in the future`)
+    })
   }
   return expiresAt
 }
@@ -60,13 +76,18 @@ export function foreignIssuer({ claims }: ParsedToken): Refusal {
   )
 }
 
-/** RFC 7519 4.1.3. An array with anything but strings in it is no audience at all, whatever else it holds. */
-function checkAudience(claim: unknown, audiences: readonly string[]): void {
+/**
+ * RFC 7519 4.1.3. An array with anything but strings in it is no audience at all, whatever else it holds.
+ * @returns those that are ours
+ */
+function checkAudience(claim: unknown, audiences: readonly string[]): readonly string[] {
   const named: readonly unknown[] = Array.isArray(claim) ? claim : [claim]
   if (!named.every(name => typeof name === 'string')) {
     throw new Refusal('token_audience', 'aud is missing, or neither a string nor strings')
   }
-  if (!named.some(name => audiences.includes(name))) throw new Refusal('token_audience')
+  const ours = named.filter(name => audiences.includes(name))
+  if (ours.length === 0) throw new Refusal('token_audience')
+  return ours
 }
 
 /**
@@ -83,7 +104,7 @@ function checkTexts(claims: Claims): void {
 }
 
 /** A NumericDate. JSON can write `1e400`, which is read as infinity: never expiring. */
-function time(claims: Claims, name: string): number | undefined {
+function timeOf(claims: Claims, name: string): number | undefined {
   if (!claims.has(name)) return undefined
   const value = claims.get(name)
   if (typeof value !== 'number' || !Number.isFinite(value)) {

@@ -43,6 +43,8 @@ export interface Keys {
   verify(token: ParsedToken, digest: string, signal: AbortSignal): Promise<Proof | Refusal>
   /** Whether any key is known now. */
   readonly ready: boolean
+  /** Whether the issuer was asked and has answered or failed, be it only once. */
+  readonly answered: boolean
   /** For the readiness page: `ready`, or what is wrong. */
   state(): string
   /** Asks the issuer now, because something about the way there has changed. */
@@ -315,6 +317,9 @@ export function createKeys(options: KeysOptions): Keys {
     },
     get ready() {
       return isReady()
+    },
+    get answered() {
+      return goodAt !== undefined || failure !== undefined
     },
     state: () => {
       if (isReady()) return failure === undefined ? 'ready' : `known keys kept: ${failure}`

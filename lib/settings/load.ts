@@ -22,14 +22,22 @@ export function loadServe(
 /**
  * The same for a gateway that runs somewhere else: what only that machine has (certificates, kubeconfig) is
  * not looked for, and the settings say nothing of it.
+ * @param here files that are here all the same
  */
-export function loadElsewhere(args: readonly string[], world: World = {}): Resolution {
+export function loadElsewhere(
+  args: readonly string[],
+  world: World = {},
+  here: readonly FlagName[] = [],
+): Resolution {
   const env = { KUBERNETES_SERVICE_HOST: 'localhost', KUBERNETES_SERVICE_PORT: '443' }
   return load(args, world, given =>
-    resolveServe(new Map([...given].filter(([name]) => !ofTheMachine.has(name))), {
-      ...world,
-      env,
-    }),
+    resolveServe(
+      new Map([...given].filter(([name]) => here.includes(name) || !ofTheMachine.has(name))),
+      {
+        ...world,
+        env,
+      },
+    ),
   )
 }
 

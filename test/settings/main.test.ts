@@ -34,7 +34,7 @@ t.test('--help tells the commands', async t => {
   t.same([code, stderr], [0, ''])
   t.same(
     [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name),
-    ['serve', 'demo', 'check', 'kubeconfig', 'migrate', 'rbac'],
+    ['serve', 'demo', 'check', 'explain', 'kubeconfig', 'migrate', 'rbac'],
   )
 })
 

@@ -1,0 +1,195 @@
+import type { Identity } from '../identity.js'
+import { Refusal } from '../refusal.js'
+import { checkClaims, foreignIssuer, issuerOf } from './claims.js'
+import type { TokenRules } from './configuration.js'
+import { hintsFor } from './explain-hints.js'
+import { checkedClaimsOptions } from './issuer.js'
+import type { Keys, Proof } from './keys.js'
+import { openKeySource, type Surroundings } from './key-source.js'
+import { createMapping, type IdentityLimits } from './mapping.js'
+import { parseToken, type ParsedToken } from './token.js'
+import { traced, type TraceStep } from './trace.js'
+
+export interface ExplainOptions {
+  readonly rules: readonly TokenRules[]
+  readonly limits: IdentityLimits
+  readonly signingAlgs: readonly string[]
+  readonly clockSkewSeconds: number
+  /** Of issuers that name no authority of their own. @default the system's roots */
+  readonly ca?: string | Buffer | undefined
+  /** Whether issuers are asked for their keys; without, signatures stay unproven. */
+  readonly online: boolean
+  readonly surroundings?: Surroundings | undefined
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly now?: (() => number) | undefined
+}
+
+export interface Explanation {
+  /** `unproven`: it would be accepted if its signature is right. `unknown`: the issuer could not be asked. */
+  readonly verdict: 'accepted' | 'refused' | 'unproven' | 'unknown'
+  /** What serve would answer with: the first one in its order. */
+  readonly refusal?: Refusal
+  /** Whose rules were applied. */
+  readonly issuer?: string
+  readonly header?: {
+    readonly alg?: string | undefined
+    readonly kid?: string | undefined
+    readonly typ?: string | undefined
+  }
+  /** In the order in which serve applies them. */
+  readonly steps: readonly ExplainedStep[]
+  /** Whom the token is for, where every rule about that holds. */
+  readonly identity?: Identity
+  /** What may be behind it, and what to do: a sentence each. */
+  readonly hints: readonly string[]
+}
+
+export interface ExplainedStep extends TraceStep {
+  /** What the token says in `claim`, where that was refused. */
+  readonly found?: unknown
+}
+
+/**
+ * Walks a token through every rule that serve would apply, with serve's own rules, and on after one that refuses:
+ * text, issuer, audience, times, signature, claims, names. Neither the signature nor the text of the token
+ * is in what comes out.
+ */
+export async function explainToken(
+  text: string,
+  options: ExplainOptions,
+  signal: AbortSignal,
+): Promise<Explanation> {
+  const steps: TraceStep[] = []
+  const walk = traced(step => void steps.push(step))
+  const peeked = peek(text)
+  let strict: ParsedToken | undefined
+  walk.apply({ rule: 'token' }, () => {
+    strict = parseToken(text)
+  })
+  // What serve does not read is read as leniently as can be, to tell what else there is.
+  const token = strict ?? peeked?.token
+  const rules = token && rulesFor(token, options.rules)
+  let identity: Identity | undefined
+  if (token !== undefined && rules === undefined) {
+    walk.apply({ rule: 'issuer.url', claim: 'iss' }, () => {
+      throw foreignIssuer(token)
+    })
+  }
+  if (token !== undefined && rules !== undefined) {
+    const claimsOptions = checkedClaimsOptions(rules, options)
+    checkClaims(token, claimsOptions, (options.now ?? Date.now)() / 1000, walk)
+    const signature = { rule: 'signature' }
+    if (strict === undefined) walk.skip(signature, 'the token is not as it must be')
+    else if (!options.online) walk.skip(signature, 'the issuer was not asked')
+    else if (!options.signingAlgs.includes(token.alg)) walk.skip(signature, 'alg is not accepted')
+    else steps.push(await signatureStep(token, rules, options, signal))
+    try {
+      const map = createMapping({ ...options.limits, rules })
+      identity = map(token.claims, step => void steps.push(step))
+    } catch (error) {
+      // It is among the steps.
+      if (!(error instanceof Refusal)) throw error
+    }
+  }
+  const refusal = steps.find(step => step.refusal !== undefined)?.refusal
+  const verdict = verdictOf(refusal, steps)
+  return {
+    verdict,
+    ...(refusal !== undefined && { refusal }),
+    ...(rules !== undefined && { issuer: rules.issuer.url }),
+    ...(peeked !== undefined && { header: peeked.header }),
+    steps: steps.map(step => withClaim(step, token)),
+    ...(identity !== undefined && { identity }),
+    hints: hintsFor({ token, rules, all: options.rules, steps, identity }),
+  }
+}
+
+function withClaim(step: TraceStep, token: ParsedToken | undefined): ExplainedStep {
+  const found = step.claim === undefined ? undefined : token?.claims.get(step.claim)
+  return step.verdict === 'refused' && found !== undefined ? { ...step, found } : step
+}
+
+/** Of one configured issuer the rules are applied to any token, to tell what else there is. */
+function rulesFor(token: ParsedToken, all: readonly TokenRules[]): TokenRules | undefined {
+  const named = all.find(({ issuer }) => issuer.url === issuerOf(token))
+  return named ?? (all.length === 1 ? all[0] : undefined)
+}
+
+function verdictOf(
+  refusal: Refusal | undefined,
+  steps: readonly TraceStep[],
+): Explanation['verdict'] {
+  if (refusal !== undefined) return refusal.status === 503 ? 'unknown' : 'refused'
+  return steps.some(({ rule, verdict }) => rule === 'signature' && verdict === 'skipped')
+    ? 'unproven'
+    : 'accepted'
+}
+
+async function signatureStep(
+  token: ParsedToken,
+  rules: TokenRules,
+  { ca, surroundings }: ExplainOptions,
+  signal: AbortSignal,
+): Promise<TraceStep> {
+  const rule = 'signature'
+  const { url: issuerUrl, discoveryURL: discoveryUrl, certificateAuthority } = rules.issuer
+  const source = openKeySource({
+    issuerUrl,
+    discoveryUrl,
+    ca: certificateAuthority ?? ca,
+    surroundings: surroundings ?? {},
+  })
+  try {
+    const proof = await verified(source.keys, token, signal)
+    if (!(proof instanceof Refusal)) return { rule, value: 'by a key of the issuer', verdict: 'ok' }
+    return { rule, verdict: 'refused', why: proof.message, refusal: proof }
+  } catch (error) {
+    const refusal = Refusal.from(error)
+    return { rule, verdict: 'refused', why: refusal.message, refusal }
+  } finally {
+    await source.close()
+  }
+}
+
+/** Requests are not kept waiting for the very first keys for long; who asks for an explanation has time. */
+async function verified(
+  keys: Keys,
+  token: ParsedToken,
+  signal: AbortSignal,
+): Promise<Proof | Refusal> {
+  try {
+    return await keys.verify(token, 'explained', signal)
+  } catch (error) {
+    if (keys.answered || signal.aborted) throw error
+    return await verified(keys, token, signal)
+  }
+}
+
+interface Peeked {
+  readonly token: ParsedToken
+  readonly header: NonNullable<Explanation['header']>
+}
+
+/** Reads what can be read of a token, well-formed or not; nothing of it is ever believed. */
+function peek(text: string): Peeked | undefined {
+  const [head = '', body = ''] = text.split('.', 3)
+  const header = members(head)
+  const claims = members(body)
+  if (header === undefined || claims === undefined) return undefined
+  const said = (name: string): string | undefined => {
+    const value = header.get(name)
+    return typeof value === 'string' ? value.slice(0, 200) : undefined
+  }
+  const kid = said('kid')
+  const token = { compact: '', alg: said('alg') ?? '', ...(kid !== undefined && { kid }), claims }
+  return { token, header: { alg: said('alg'), kid, typ: said('typ') } }
+}
+
+function members(part: string): ReadonlyMap<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString('utf8'))
+    return typeof value === 'object' && value !== null ? new Map(Object.entries(value)) : undefined
+  } catch {
+    return undefined
+  }
+}

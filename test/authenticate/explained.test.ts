@@ -1,0 +1,117 @@
+import t from 'tap'
+import type { Explanation } from '../../lib/authenticate/explain.js'
+import { explainedAsJson, explainedAsText } from '../../lib/authenticate/explained.js'
+import { Refusal } from '../../lib/refusal.js'
+
+const at = Date.parse('2026-01-01T00:00:00Z')
+const seconds = at / 1000
+const refusal = new Refusal('token_expired')
+const refused: Explanation = {
+  verdict: 'refused',
+  refusal,
+  issuer: 'https://i.example',
+  header: { alg: 'RS256', kid: 'one' },
+  steps: [
+    { rule: 'token', verdict: 'ok' },
+    { rule: 'issuer.url', claim: 'iss', value: 'https://i.example', verdict: 'ok' },
+    {
+      rule: 'exp',
+      claim: 'exp',
+      verdict: 'refused',
+      why: 'the token has expired',
+      refusal,
+      found: seconds - 600,
+    },
+    { rule: 'iat', claim: 'iat', value: seconds - 90, verdict: 'ok' },
+    { rule: 'signature', verdict: 'skipped', why: 'the issuer was not asked' },
+    { rule: 'claimMappings.username', expression: 'claims.sub', value: 'alice', verdict: 'ok' },
+    { rule: 'identity', verdict: 'ok', value: { username: 'alice', groups: [], extra: {} } },
+  ],
+  identity: { username: 'alice', uid: '7', groups: [], extra: { 'example.com/a': ['b'] } },
+  hints: ['a hint'],
+}
+
+t.test('the text has verdict, rules, identity and hints', async t => {
+  t.equal(
+    explainedAsText(refused, undefined, at),
+    `refused: token_expired (401 Unauthorized)
+
+header  alg RS256, kid one, typ none
+rules   of https://i.example
+
+Rules, in the order in which they are applied
+  ok      token
+  ok      issuer.url  (claim iss) = "https://i.example"
+  refused exp: the token has expired; it is ${seconds - 600} (2025-12-31T23:50:00.000Z, 10 min ago)
+  ok      iat = ${seconds - 90} (2025-12-31T23:58:30.000Z, 90 s ago)
+  skipped signature: the issuer was not asked
+  ok      claimMappings.username  (claims.sub) = "alice"
+  ok      identity
+
+Identity, if it were accepted
+  user    "alice"
+  uid     "7"
+  groups  none
+  extra   "example.com/a" = ["b"]
+
+Hints
+  a hint
+`,
+  )
+})
+
+t.test('of an accepted token it also tells what goes to the API server', async t => {
+  const upstream = {
+    credential: "the caller's token",
+    headers: [
+      ['Authorization', 'Bearer <the token>'],
+      ['Impersonate-User', 'álice'],
+    ],
+  } as const
+  const accepted: Explanation = {
+    verdict: 'accepted',
+    steps: [{ rule: 'exp', claim: 'exp', value: seconds + 7_300, verdict: 'ok' }],
+    hints: [],
+  }
+  t.equal(
+    explainedAsText(accepted, upstream, at),
+    `accepted
+
+Rules, in the order in which they are applied
+  ok      exp = ${seconds + 7_300} (2026-01-01T02:01:40.000Z, 2 h ahead)
+
+To the API server, with the caller's token
+  Authorization: Bearer <the token>
+  Impersonate-User: álice
+`,
+  )
+  t.same(JSON.parse(explainedAsJson(accepted, upstream)), { ...accepted, upstream })
+})
+
+t.test('the JSON has codes where the text has words', async t => {
+  const told = JSON.parse(explainedAsJson(refused, undefined))
+  t.same(told.refusal, {
+    code: 'token_expired',
+    status: 401,
+    reason: 'Unauthorized',
+    message: 'the token has expired',
+    detail: 'the token has expired',
+  })
+  t.same(told.steps[2], {
+    rule: 'exp',
+    claim: 'exp',
+    verdict: 'refused',
+    why: 'the token has expired',
+    code: 'token_expired',
+    found: seconds - 600,
+  })
+  t.same(Object.keys(told).toSorted(), [
+    'header',
+    'hints',
+    'identity',
+    'issuer',
+    'refusal',
+    'steps',
+    'verdict',
+  ])
+})
