@@ -1,6 +1,10 @@
 import { readFileSync } from 'node:fs'
+import { credentialIdKey } from '../lib/authenticate/claim-mapping.js'
+import type { TokenRules } from '../lib/authenticate/configuration.js'
 import { checkIssuer } from '../lib/authenticate/issuer-check.js'
 import { createIssuerClient } from '../lib/authenticate/issuer-client.js'
+import { rulesFindings } from '../lib/authenticate/rules-told.js'
+import { supportedAlgs } from '../lib/authenticate/signing-key.js'
 import type { Finding } from '../lib/finding.js'
 import { effectiveValues, effectiveYaml } from '../lib/settings/effective.js'
 import { givenFlags, loadServe } from '../lib/settings/load.js'
@@ -9,6 +13,7 @@ import type { ServeSettings } from '../lib/settings/resolve.js'
 import { surprises } from '../lib/settings/surprises.js'
 import { checkCluster } from '../lib/upstream/cluster-check.js'
 import { openCluster, type Cluster } from '../lib/upstream/cluster.js'
+import { readAuthentication } from './authentication.js'
 
 const help = `Usage: impersonation-gateway check [--connect] [--output=<format>] <flags of serve>
 
@@ -40,7 +45,15 @@ export async function run(args: readonly string[]): Promise<number> {
   }
   const { settings } = loaded
   const values = effectiveValues(givenFlags(rest), settings)
-  const findings = [...surprises(settings), ...(await lookAround(settings, connect))]
+  // What is wrong with a file that these name is thrown, as a list of faults.
+  const { rules } = readAuthentication(settings)
+  const findings = [
+    ...surprises(settings),
+    ...rules.flatMap((one, at) =>
+      rulesFindings(one, settings.issuer === undefined ? `jwt[${at}]` : undefined),
+    ),
+    ...(await lookAround(settings, rules, connect)),
+  ]
   if (output === 'json') {
     const failed = findings.some(({ outcome }) => outcome === 'failed')
     process.stdout.write(
@@ -58,7 +71,11 @@ const told = ({ outcome, about, says, change }: Finding): string =>
   `${outcome.padEnd(7)} ${about}: ${says}${change === undefined ? '' : `; ${change}`}`
 
 /** The kubeconfig is read in any case; that it cannot be used is a fault. Others are asked when told to. */
-async function lookAround(settings: ServeSettings, connect: boolean): Promise<readonly Finding[]> {
+async function lookAround(
+  settings: ServeSettings,
+  rules: readonly TokenRules[],
+  connect: boolean,
+): Promise<readonly Finding[]> {
   const ownCredential = settings.credentialMode.kind === 'gateway'
   const cluster = await openCluster({
     ...settings.cluster,
@@ -66,7 +83,7 @@ async function lookAround(settings: ServeSettings, connect: boolean): Promise<re
     useOwnCredential: ownCredential && connect,
   })
   try {
-    return connect ? await ask(settings, cluster, ownCredential) : []
+    return connect ? await ask(settings, rules, cluster, ownCredential) : []
   } finally {
     await cluster.close()
   }
@@ -75,30 +92,54 @@ async function lookAround(settings: ServeSettings, connect: boolean): Promise<re
 const timeoutMs = 15_000
 
 async function ask(
-  { issuer, extra }: ServeSettings,
+  settings: ServeSettings,
+  rules: readonly TokenRules[],
   cluster: Cluster,
   ownCredential: boolean,
 ): Promise<readonly Finding[]> {
-  const extraKeys = [...Object.keys(extra.fixed), ...(extra.clientIp ? ['remote-client-ip'] : [])]
+  const { extra, credentialIdExtra } = settings
+  const extraKeys = [
+    ...new Set([
+      ...rules.flatMap(one => one.extra.map(({ key }) => key)),
+      ...Object.keys(extra.fixed),
+      ...(extra.clientIp ? ['remote-client-ip'] : []),
+      ...(credentialIdExtra ? [credentialIdKey] : []),
+    ]),
+  ]
   const signal = AbortSignal.timeout(timeoutMs)
   const found = await Promise.all([
-    issuer === undefined ? [] : askIssuer(issuer, signal),
+    ...rules.map(one => askIssuer(one, settings, signal)),
     checkCluster({ cluster, ownCredential, extraKeys }, signal),
   ])
   return found.flat()
 }
 
 async function askIssuer(
-  issuer: NonNullable<ServeSettings['issuer']>,
+  { issuer, username, groups }: TokenRules,
+  settings: ServeSettings,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
-  const ca = issuer.caFile === undefined ? undefined : readFileSync(issuer.caFile)
+  const flags = settings.issuer
+  const ca = flags?.caFile === undefined ? issuer.certificateAuthority : readFileSync(flags.caFile)
   const client = createIssuerClient({ ca })
-  const claims: Array<readonly [string, string]> = [[issuer.usernameClaim, '--oidc-username-claim']]
-  if (issuer.groupsClaim !== undefined) claims.push([issuer.groupsClaim, '--oidc-groups-claim'])
-  const { url: issuerUrl, signingAlgs } = issuer
+  const claims: Array<readonly [claim: string, where: string]> = []
+  for (const [rule, flag, member] of [
+    [username, '--oidc-username-claim', 'claimMappings.username'],
+    [groups, '--oidc-groups-claim', 'claimMappings.groups'],
+  ] as const) {
+    if (rule !== undefined && 'claim' in rule) claims.push([rule.claim, flags ? flag : member])
+  }
   try {
-    return await checkIssuer({ issuerUrl, signingAlgs, claims, getJson: client.getJson }, signal)
+    return await checkIssuer(
+      {
+        issuerUrl: issuer.url,
+        discoveryUrl: issuer.discoveryURL,
+        signingAlgs: flags?.signingAlgs ?? [...supportedAlgs],
+        claims,
+        getJson: client.getJson,
+      },
+      signal,
+    )
   } finally {
     await client.close()
   }

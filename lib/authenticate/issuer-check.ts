@@ -5,9 +5,11 @@ import type { SigningKey } from './signing-key.js'
 
 export interface IssuerCheckOptions {
   readonly issuerUrl: string
+  /** Where its discovery document is, when that is not below `issuerUrl`. */
+  readonly discoveryUrl?: string | undefined
   readonly signingAlgs: readonly string[]
-  /** Claims that names are made of, with the flag that says so. */
-  readonly claims: ReadonlyArray<readonly [claim: string, flag: string]>
+  /** Claims that names are made of, with what says so. */
+  readonly claims: ReadonlyArray<readonly [claim: string, where: string]>
   readonly getJson: GetJson
 }
 
@@ -16,7 +18,7 @@ export interface IssuerCheckOptions {
  * discovery, keys, algorithms, and whether discovery lists the claims that names are made of. Never rejects.
  */
 export async function checkIssuer(
-  { issuerUrl, signingAlgs, claims, getJson }: IssuerCheckOptions,
+  { issuerUrl, discoveryUrl, signingAlgs, claims, getJson }: IssuerCheckOptions,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const about = `issuer ${issuerUrl}`
@@ -24,6 +26,7 @@ export async function checkIssuer(
   let keysUrl: string | undefined
   const published = createPublishedKeys({
     issuerUrl,
+    discoveryUrl,
     getJson: async (url, aborted) => {
       if (discovery !== undefined) keysUrl = url
       const answer = await getJson(url, aborted)
@@ -39,7 +42,7 @@ export async function checkIssuer(
       ...discoveryFindings(about, discovery, signingAlgs, claims),
     ]
   } catch (error) {
-    return [failed(about, error, { issuerUrl, discovery, keysUrl })]
+    return [failed(about, error, { issuerUrl, discoveryUrl, discovery, keysUrl })]
   }
 }
 
@@ -48,6 +51,7 @@ function failed(
   error: unknown,
   at: {
     readonly issuerUrl: string
+    readonly discoveryUrl: string | undefined
     readonly discovery: unknown
     readonly keysUrl: string | undefined
   },
@@ -57,13 +61,13 @@ function failed(
   const what =
     at.keysUrl !== undefined
       ? `its keys at ${at.keysUrl}`
-      : `its discovery document at ${at.issuerUrl.replace(/\/$/, '')}/.well-known/openid-configuration`
+      : `its discovery document at ${at.discoveryUrl ?? `${at.issuerUrl.replace(/\/$/, '')}/.well-known/openid-configuration`}`
   const change = untrusted
-    ? 'name the authority of its certificate with --oidc-ca-file'
+    ? 'name the authority of its certificate (--oidc-ca-file, or certificateAuthority in the file)'
     : at.keysUrl === undefined && typeof named === 'string' && named !== at.issuerUrl
-      ? `it calls itself ${JSON.stringify(named.slice(0, 200))}: --oidc-issuer-url must say exactly that`
+      ? `it calls itself ${JSON.stringify(named.slice(0, 200))}: the issuer must be configured as exactly that`
       : says.startsWith('answered with status 404')
-        ? '--oidc-issuer-url must be complete, with its path'
+        ? 'the address of the issuer must be complete, with its path'
         : 'see whether this machine can reach it by this address'
   return { outcome: 'failed', about, says: `${what}: ${says}`, change }
 }
@@ -108,12 +112,12 @@ function discoveryFindings(
     })
   }
   const listed = strings(member(discovery, 'claims_supported'))
-  for (const [claim, flag] of claims) {
+  for (const [claim, where] of claims) {
     if (listed === undefined || listed.includes(claim)) continue
     findings.push({
       outcome: 'warning',
       about,
-      says: `does not list the claim ${JSON.stringify(claim)} of ${flag}`,
+      says: `does not list the claim ${JSON.stringify(claim)} of ${where}`,
       change: 'see with explain what a token of it carries; a client may have to ask for a scope',
     })
   }

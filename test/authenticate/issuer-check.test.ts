@@ -77,7 +77,7 @@ t.test('what does not work is failed, with what to change', async t => {
     [
       'failed',
       `${document}: its certificate is of an authority that is not trusted`,
-      'name the authority of its certificate with --oidc-ca-file',
+      'name the authority of its certificate (--oidc-ca-file, or certificateAuthority in the file)',
     ],
   ])
   const short = issuer.url.replace('/realm', '')
@@ -85,14 +85,14 @@ t.test('what does not work is failed, with what to change', async t => {
     [
       'failed',
       `its discovery document at ${short}/.well-known/openid-configuration: answered with status 404`,
-      '--oidc-issuer-url must be complete, with its path',
+      'the address of the issuer must be complete, with its path',
     ],
   ])
   t.same(await check(issuer, { issuerUrl: `${issuer.url}/` }), [
     [
       'failed',
       `${document}: discovery names another issuer`,
-      `it calls itself "${issuer.url}": --oidc-issuer-url must say exactly that`,
+      `it calls itself "${issuer.url}": the issuer must be configured as exactly that`,
     ],
   ])
   issuer.behave({ jwks: '500' })

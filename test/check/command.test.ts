@@ -62,6 +62,7 @@ t.test('settings and findings are told, with no secret in them, and nobody is as
       '# warning --oidc-groups-claim',
       '# warning --unsafe-use-service-account-token',
       '# warning --tls-cert-file',
+      '# ok      issuer https',
     ],
   )
   const json = await check(...args, '--output=json')
@@ -102,6 +103,7 @@ t.test(
     const good = await check(...args)
     t.same([good.code, good.stderr], [0, ''])
     t.match(asked(good), [
+      `# ok      issuer ${issuer.url}: audiences "k"; user name by claim "sub" behind "${issuer.url}#"; no groups`,
       `# ok      issuer ${issuer.url}: reached; its keys are at ${issuer.keysUrl}`,
       `# ok      issuer ${issuer.url}: 1 of 1 keys fit: "one"`,
       new RegExp(`^# ok {6}API server ${api.url}: reached; `),
@@ -109,10 +111,57 @@ t.test(
     await issuer.down()
     const bad = await check(...args)
     t.same([bad.code, bad.stderr], [1, ''])
-    t.match(asked(bad), [
+    t.match(asked(bad).slice(1), [
       /^# failed {2}issuer .*: the connection is refused; see whether this machine can reach it by/,
       /^# ok {6}API server /,
     ])
+  },
+)
+
+t.test(
+  'the issuers of an AuthenticationConfiguration are told and asked, each by itself',
+  async t => {
+    const [one, two, api] = await Promise.all([startIssuer(), startIssuer(), startApiServer()])
+    t.teardown(() => Promise.all([one.close(), two.close(), api.close()]))
+    const folder = tempDir(t)
+    const kubeconfig = writeKubeconfig(folder, { server: api.url, ca: api.ca })
+    const file = join(folder, 'authentication.yaml')
+    const jwt = [one, two].map(({ url, ca }) => ({
+      issuer: { url, audiences: ['k'], certificateAuthority: ca },
+      claimMappings: { username: { claim: 'sub', prefix: 'x:' } },
+    }))
+    const write = (over: object): void =>
+      writeFileSync(
+        file,
+        JSON.stringify({
+          apiVersion: 'apiserver.config.k8s.io/v1',
+          kind: 'AuthenticationConfiguration',
+          jwt,
+          ...over,
+        }),
+      )
+    const args = [`--authentication-config=${file}`, `--kubeconfig=${kubeconfig}`]
+    write({})
+    await two.down()
+    const told = await check(...args, '--connect')
+    t.same([told.code, told.stderr], [1, ''])
+    const about = (url: string): readonly string[] =>
+      findings(told)
+        .filter(line => line.includes(` ${url}: `))
+        .map(line => line.slice(2).split(' ', 1)[0] ?? '')
+    t.same(
+      [about(`issuer ${one.url}`), about(`issuer ${two.url}`)],
+      [
+        ['ok', 'ok', 'ok'],
+        ['ok', 'failed'],
+      ],
+    )
+    t.match(parse(told.stdout), { 'authentication-config': file })
+
+    write({ jwt: [{ ...jwt[0], claimMappings: { username: { claim: 'sub' } } }], nonsense: 1 })
+    const wrong = await check(...args)
+    t.same([wrong.code, wrong.stdout], [2, ''])
+    t.match(wrong.stderr, /nonsense/)
   },
 )
 
