@@ -66,7 +66,7 @@ type Printed =
 
 function printed(args: readonly string[]): Printed {
   const { values, rest, faults } = takeFlags(args, ownFlags)
-  const loaded = loadElsewhere(rest)
+  const loaded = loadElsewhere(rest, {}, ['authentication-config'])
   const mode: RightsMode = values.mode[0] === 'constrained' ? 'constrained' : 'legacy'
   const name = values['service-account'][0] ?? 'impersonation-gateway'
   const namespace = values.namespace[0] ?? 'impersonation-gateway'

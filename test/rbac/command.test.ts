@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
+import { tempDir } from '../actors/files.js'
 import { runProgram } from '../actors/gateway.js'
 import { root } from '../actors/program.js'
 
@@ -35,6 +36,32 @@ automountServiceAccountToken: false
 `,
     stderr: '',
   })
+})
+
+t.test('an AuthenticationConfiguration says which extra and which groups there can be', async t => {
+  const file = join(tempDir(t), 'authentication.yaml')
+  writeFileSync(
+    file,
+    `apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+jwt:
+  - issuer: { url: https://issuer.example.com, audiences: [kubernetes] }
+    claimMappings:
+      username: { claim: sub, prefix: 'oidc:' }
+      extra:
+        - { key: example.com/team, valueExpression: claims.team }
+`,
+  )
+  const { code, stdout } = await rbac(
+    `--authentication-config=${file}`,
+    '--unsafe-use-service-account-token',
+  )
+  t.equal(code, 0)
+  const [, role] = parseAllDocuments(stdout).map(document => document.toJS())
+  t.same(
+    role.rules.map(({ resources }: { readonly resources: unknown }) => resources),
+    [['users'], ['userextras/example.com/team']],
+  )
 })
 
 t.test('names are told as they are, whatever YAML makes of them', async t => {
