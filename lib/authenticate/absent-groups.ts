@@ -19,8 +19,7 @@ export function createAbsentGroups({
   rules: { issuer, groups },
   now,
 }: AbsentGroupsOptions): (claims: Claims) => void {
-  // An expression says for itself what a missing claim means.
-  const groupsClaim = groups !== undefined && 'claim' in groups ? groups.claim : undefined
+  const groupsClaim = groupsClaimOf({ groups })
   let quietUntil = -Infinity
   return claims => {
     if (groupsClaim === undefined || claims.has(groupsClaim)) return
@@ -34,3 +33,10 @@ export function createAbsentGroups({
     })
   }
 }
+
+/** The claim that groups are read from. An expression says for itself what a missing claim means. */
+export const groupsClaimOf = ({
+  groups,
+}: {
+  readonly groups?: TokenRules['groups'] | undefined
+}): string | undefined => (groups !== undefined && 'claim' in groups ? groups.claim : undefined)

@@ -3,6 +3,13 @@ import { Agent, request } from 'undici'
 /** Asks for a JSON document. Rejects with a plain reason for whatever keeps it from being had. */
 export type GetJson = (url: string, signal: AbortSignal) => Promise<unknown>
 
+/** Asks for a text, with a bearer token where one is given. Rejects as `GetJson` does. */
+export type GetText = (
+  url: string,
+  bearer: string | undefined,
+  signal: AbortSignal,
+) => Promise<string>
+
 export interface IssuerClientOptions {
   /** PEM. @default the system's roots */
   readonly ca?: string | Buffer | undefined
@@ -12,9 +19,10 @@ export interface IssuerClientOptions {
   readonly maxBytes?: number
 }
 
-/** The way to the issuer, and nowhere else: https, no redirects, bounded in size and time. */
+/** The way to the issuer, and to where its tokens say that their claims are: https, no redirects, bounded in size and time. */
 export interface IssuerClient {
   readonly getJson: GetJson
+  readonly getText: GetText
   /** From now on the issuer is known by this authority; connections under the former one are dropped. */
   setCa(ca: string | Buffer | undefined): void
   close(): Promise<void>
@@ -28,21 +36,32 @@ export function createIssuerClient(options: IssuerClientOptions = {}): IssuerCli
   let agent = connect(options.ca)
   let leaving: Promise<unknown> = Promise.resolve()
 
+  const inTime = async (
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<Buffer> => {
+    if (new URL(url).protocol !== 'https:') throw new Error('the address is not https')
+    const abort = new AbortController()
+    const stop = (): void => abort.abort()
+    const late = (): void => abort.abort(new Error(`no answer within ${timeoutMs} ms`))
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    const timer = setTimeout(late, timeoutMs)
+    try {
+      return await get(url, headers, agent, abort.signal, maxBytes)
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', stop)
+    }
+  }
+
   return {
-    getJson: async (url, signal) => {
-      if (new URL(url).protocol !== 'https:') throw new Error('the address is not https')
-      const abort = new AbortController()
-      const stop = (): void => abort.abort()
-      const late = (): void => abort.abort(new Error(`no answer within ${timeoutMs} ms`))
-      if (signal.aborted) stop()
-      signal.addEventListener('abort', stop, { once: true })
-      const timer = setTimeout(late, timeoutMs)
-      try {
-        return await get(url, agent, abort.signal, maxBytes)
-      } finally {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', stop)
-      }
+    getJson: async (url, signal) =>
+      parse(await inTime(url, { accept: 'application/json' }, signal)),
+    getText: async (url, bearer, signal) => {
+      const headers = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }
+      return decode(await inTime(url, headers, signal))
     },
     setCa: ca => {
       leaving = Promise.all([leaving, agent.destroy()])
@@ -57,14 +76,15 @@ export function createIssuerClient(options: IssuerClientOptions = {}): IssuerCli
 // `undici.request` follows no redirect by itself: a 3xx is an answer like any other, and not a 200.
 async function get(
   url: string,
+  headers: Readonly<Record<string, string>>,
   dispatcher: Agent,
   signal: AbortSignal,
   maxBytes: number,
-): Promise<unknown> {
+): Promise<Buffer> {
   const { statusCode, body } = await request(url, {
     dispatcher,
     signal,
-    headers: { accept: 'application/json', 'user-agent': 'impersonation-gateway' },
+    headers: { ...headers, 'user-agent': 'impersonation-gateway' },
   })
   const chunks: Buffer[] = []
   let size = 0
@@ -81,10 +101,18 @@ async function get(
     // Not read to the end: the connection goes with it.
     body.on('error', () => {}).destroy()
   }
-  return parse(Buffer.concat(chunks))
+  return Buffer.concat(chunks)
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+function decode(bytes: Buffer): string {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    throw new Error('answered with something else than text in UTF-8')
+  }
+}
 
 function parse(bytes: Buffer): unknown {
   try {

@@ -1,12 +1,18 @@
 import { Refusal } from '../refusal.js'
-import { createAbsentGroups } from './absent-groups.js'
+import { createAbsentGroups, groupsClaimOf } from './absent-groups.js'
 import type { Verdict } from './authenticator.js'
 import { checkClaims, type ClaimsOptions } from './claims.js'
 import type { TokenRules } from './configuration.js'
+import {
+  checkClaimSources,
+  createDistributedClaim,
+  type CompleteClaims,
+} from './distributed-claims.js'
+import type { GetText } from './issuer-client.js'
 import type { Keys } from './keys.js'
 import { createMapping, type IdentityLimits, type Mapping } from './mapping.js'
 import { supportedAlgs } from './signing-key.js'
-import type { ParsedToken } from './token.js'
+import type { Claims, ParsedToken } from './token.js'
 import type { Judgement } from './verdicts.js'
 
 export interface IssuerOptions {
@@ -14,6 +20,8 @@ export interface IssuerOptions {
   readonly limits: IdentityLimits
   readonly claimsOptions: ClaimsOptions
   readonly keys: Keys
+  /** How claims are fetched that a token only points at. */
+  readonly getText: GetText
   /** Milliseconds since the epoch, for the claims. */
   readonly now: () => number
 }
@@ -35,6 +43,12 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const { rules, claimsOptions, keys, now } = options
   const map = createMapping({ ...options.limits, rules })
   const lookForGroups = createAbsentGroups({ rules, now })
+  const { getText } = options
+  const claim = groupsClaimOf(rules)
+  const complete =
+    claim === undefined
+      ? (claims: Claims): CompleteClaims => ({ claims, live: true })
+      : createDistributedClaim({ claim, claimsOptions, keys, getText, now })
   let live = true
 
   const prove = async (
@@ -46,15 +60,23 @@ export function createIssuer(options: IssuerOptions): Issuer {
     // What this throws is no verdict, and passes.
     const proof = await keys.verify(token, digest, signal)
     if (proof instanceof Refusal) return { verdict: rejected(proof) }
+    let whole: CompleteClaims
     try {
-      const identity = map(token.claims)
-      lookForGroups(token.claims)
+      whole = await complete(token.claims, digest, signal)
+    } catch (error) {
+      // A claim that could not be had is no verdict either; one that is no good is.
+      if (!(error instanceof Refusal) || error.status !== 401) throw error
+      return { verdict: rejected(error) }
+    }
+    try {
+      const identity = map(whole.claims)
+      lookForGroups(whole.claims)
       const verdict = Object.freeze({ outcome: 'authenticated', identity, expiresAt } as const)
       return {
         verdict,
         proof: {
           get live() {
-            return live && proof.live
+            return live && proof.live && whole.live
           },
         },
       }
@@ -71,6 +93,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
     judge: (token, digest, signal) => {
       try {
         const expiresAt = checkClaims(token, claimsOptions, now() / 1000)
+        checkClaimSources(token.claims)
         return prove(token, expiresAt, digest, signal)
       } catch (error) {
         return { verdict: rejected(error) }

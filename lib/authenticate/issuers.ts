@@ -86,7 +86,8 @@ export function createIssuers(options: IssuersOptions, ca?: string | Buffer): Is
       source.setCa(certificateAuthority ?? commonCa)
     }
     const { limits } = options
-    const issuer = createIssuer({ rules, limits, claimsOptions, keys: source.keys, now })
+    const { keys, getText } = source
+    const issuer = createIssuer({ rules, limits, claimsOptions, keys, getText, now })
     return { issuer, source }
   }
 

@@ -1,5 +1,5 @@
 import type { Clock } from './clock.js'
-import { createIssuerClient, type GetJson } from './issuer-client.js'
+import { createIssuerClient, type GetJson, type GetText } from './issuer-client.js'
 import { createKeys, type Keys, type KeysPolicy } from './keys.js'
 import { createPublishedKeys } from './published-keys.js'
 
@@ -25,6 +25,8 @@ export interface Surroundings {
 /** The keys of one issuer, and the way to them. */
 export interface KeySource {
   readonly keys: Keys
+  /** Asks by the same authority, wherever it is told to. */
+  readonly getText: GetText
   /** The issuer is known by another authority from now on; asks for its keys at once. */
   setCa(ca: string | Buffer | undefined): void
   close(): Promise<void>
@@ -47,6 +49,7 @@ export function openKeySource(options: KeySourceOptions): KeySource {
   })
   return {
     keys,
+    getText: client.getText,
     setCa: ca => {
       client.setCa(ca)
       keys.refresh()

@@ -4,6 +4,7 @@ import { algorithmRows } from './algorithms.js'
 import { audienceRows } from './audiences.js'
 import { claimRows } from './claims.js'
 import { configurationRows } from './configuration.js'
+import { distributedClaimRows } from './distributed-claims.js'
 import { documentationRows } from './documentation.js'
 import { expressionRows } from './expressions.js'
 import { expected, judgeClaims, startJudge } from './judge.js'
@@ -19,6 +20,7 @@ const subjects: Readonly<Record<string, readonly Row[]>> = {
   'required claims': requiredClaimRows,
   audiences: audienceRows,
   algorithms: algorithmRows,
+  'distributed claims': distributedClaimRows,
   'claim mappings': mappingRows,
   'claim and user validation rules': validationRows,
   configuration: configurationRows,

@@ -1,0 +1,182 @@
+import { createHash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { Refusal } from '../refusal.js'
+import { checkClaims, type ClaimsOptions } from './claims.js'
+import type { GetText } from './issuer-client.js'
+import type { Keys } from './keys.js'
+import { parseToken, type Claims } from './token.js'
+
+/*
+ * OpenID Connect Core 5.6.2: a token can say that one of its claims is to be had elsewhere, as another token.
+ *
+ *  - The address is part of what the issuer has signed, and is looked at once the signature is proven. https, no
+ *    redirects, bounded in size and time, by the issuer's own authority.
+ *  - What it answers must be a token of the same issuer, for the same audience, in its time and signed with one of
+ *    its keys. So nobody else is asked for anything: kube-apiserver would look for the keys of whatever
+ *    issuer the answer names.
+ *  - That it cannot be had is not known to be the token's fault: it throws. That what came is no good is a rejection.
+ */
+
+/**
+ * Holds what a token says about where its claims are against its form, whoever asks for them.
+ * @throws Refusal `token_claim`
+ */
+export function checkClaimSources(claims: Claims): void {
+  const sources = members(claims, '_claim_sources')
+  for (const source of sources.values()) void parseSource(source)
+  for (const name of members(claims, '_claim_names').values()) {
+    if (typeof name !== 'string' || !sources.has(name)) throw malformed('_claim_names')
+  }
+}
+
+export interface DistributedClaimOptions {
+  /** The one claim that is asked for. */
+  readonly claim: string
+  /** What the answer is held against. */
+  readonly claimsOptions: ClaimsOptions
+  readonly keys: Pick<Keys, 'verify'>
+  readonly getText: GetText
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+/** The claims with what was fetched, and for how long that counts. */
+export interface CompleteClaims {
+  readonly claims: Claims
+  readonly live: boolean
+}
+
+/** A token whose claim could not be fetched, or was no good, does not ask again for so long. */
+const backOffMs = 10_000
+
+/**
+ * Completes the claims of a proven token, without a promise where there is nothing to fetch: a claim in the token
+ * itself wins, and what is aggregated (a `JWT` in place of an `endpoint`) is not read, as in kube-apiserver.
+ *
+ * The function returned throws Refusal `token_claim`, and `issuer_unavailable` when the claim cannot be had.
+ */
+export function createDistributedClaim(
+  options: DistributedClaimOptions,
+): (
+  claims: Claims,
+  digest: string,
+  signal: AbortSignal,
+) => Promise<CompleteClaims> | CompleteClaims {
+  const { claim, now } = options
+  const failed = new LRUCache<string, { readonly until: number; readonly refusal: Refusal }>({
+    max: 1_000,
+  })
+
+  const complete = async (
+    claims: Claims,
+    { endpoint, accessToken }: Source & { readonly endpoint: string },
+    digest: string,
+    signal: AbortSignal,
+  ): Promise<CompleteClaims> => {
+    const before = failed.get(digest)
+    if (before !== undefined && now() < before.until) throw before.refusal
+    try {
+      const text = await options.getText(endpoint, accessToken, signal).catch(unavailable)
+      const { value, live } = await read(text.trim(), options, signal)
+      return {
+        claims: new Map(claims).set(claim, value),
+        get live() {
+          return live()
+        },
+      }
+    } catch (error) {
+      if (error instanceof Refusal && !signal.aborted) {
+        failed.set(digest, { until: now() + backOffMs, refusal: error })
+      }
+      throw error
+    }
+  }
+
+  const unavailable = (error: unknown): never => {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new Refusal('issuer_unavailable', `the claim ${quoted(claim)} cannot be fetched: ${why}`)
+  }
+
+  return (claims, digest, signal) => {
+    const source = claims.has(claim) ? undefined : sourceOf(claims, claim)
+    const { endpoint = '' } = source ?? {}
+    if (source === undefined || endpoint === '') return { claims, live: true }
+    return complete(claims, { ...source, endpoint: checked(endpoint) }, digest, signal)
+  }
+}
+
+async function read(
+  text: string,
+  { claim, claimsOptions, keys, now }: DistributedClaimOptions,
+  signal: AbortSignal,
+): Promise<{ readonly value: unknown; readonly live: () => boolean }> {
+  try {
+    const answer = parseToken(text)
+    const expiresAt = checkClaims(answer, claimsOptions, now() / 1000)
+    if (!answer.claims.has(claim)) throw new Refusal('token_claim', 'it does not hold the claim')
+    const digest = createHash('sha256').update(text).digest('base64url')
+    const proof = await keys.verify(answer, digest, signal)
+    if (proof instanceof Refusal) throw proof
+    return {
+      value: answer.claims.get(claim),
+      live: () => proof.live && now() < expiresAt * 1000,
+    }
+  } catch (error) {
+    // Of the keys it could not be known: that is another matter than an answer that is wrong.
+    if (!(error instanceof Refusal) || error.status !== 401) throw error
+    throw new Refusal(
+      'token_claim',
+      `what was fetched for the claim ${quoted(claim)}: ${error.message}`,
+    )
+  }
+}
+
+interface Source {
+  readonly endpoint?: string
+  readonly accessToken?: string
+}
+
+function sourceOf(claims: Claims, claim: string): Source | undefined {
+  const name = members(claims, '_claim_names').get(claim)
+  return typeof name === 'string'
+    ? parseSource(members(claims, '_claim_sources').get(name))
+    : undefined
+}
+
+/** `null` is none, as it is to Go. */
+function parseSource(source: unknown): Source {
+  const fields = asMembers(source ?? {}, '_claim_sources')
+  const endpoint = fields.get('endpoint') ?? ''
+  const accessToken = fields.get('access_token') ?? ''
+  if (typeof endpoint !== 'string' || typeof accessToken !== 'string') {
+    throw malformed('_claim_sources')
+  }
+  return {
+    ...(endpoint !== '' && { endpoint }),
+    ...(accessToken !== '' && { accessToken: bearer(accessToken) }),
+  }
+}
+
+function bearer(token: string): string {
+  if (!/^[\x21-\x7e]+$/.test(token)) throw malformed('_claim_sources')
+  return token
+}
+
+function checked(endpoint: string): string {
+  if (!URL.canParse(endpoint) || new URL(endpoint).protocol !== 'https:') {
+    throw new Refusal('token_claim', 'a source of claims is no https address')
+  }
+  return endpoint
+}
+
+const members = (claims: Claims, name: string): Claims => asMembers(claims.get(name) ?? {}, name)
+
+function asMembers(value: unknown, name: string): Claims {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed(name)
+  return new Map(Object.entries(value))
+}
+
+const malformed = (name: string): Refusal =>
+  new Refusal('token_claim', `the claim ${name} is malformed`)
+
+const quoted = (claim: string): string => JSON.stringify(claim)
