@@ -1,3 +1,4 @@
+import { anonymousIdentity } from '../lib/authenticate/anonymous.js'
 import { credentialIdKey } from '../lib/authenticate/claim-mapping.js'
 import { originalUser } from '../lib/impersonate/asked.js'
 import { emptyManifest, manifest } from '../lib/rbac/manifest.js'
@@ -107,7 +108,10 @@ function authenticationFor(settings: ServeSettings): {
 }
 
 /** What the rights depend on, of a gateway that comes with its own credential. */
-export function rightsOf(settings: ServeSettings, { rules }: Authentication): RightsConfiguration {
+export function rightsOf(
+  settings: ServeSettings,
+  { rules, anonymous }: Authentication,
+): RightsConfiguration {
   const { allowed, denied } = settings.groups
   const clientImpersonation = settings.clientImpersonation === 'authorize'
   const isList = allowed?.every(entry => !entry.endsWith('*')) ?? false
@@ -124,8 +128,14 @@ export function rightsOf(settings: ServeSettings, { rules }: Authentication): Ri
       ...(settings.extra.clientIp ? ['remote-client-ip'] : []),
       ...(clientImpersonation ? Object.values(originalUser) : []),
     ],
-    reservedUsers: [...settings.reserved.users],
-    reservedGroups: [...settings.reserved.groups],
+    reservedUsers: [
+      ...settings.reserved.users,
+      ...(anonymous?.enabled === true ? [anonymousIdentity.username] : []),
+    ],
+    reservedGroups: [
+      ...settings.reserved.groups,
+      ...(anonymous?.enabled === true ? anonymousIdentity.groups : []),
+    ],
     clientImpersonation,
     tokenReview: false,
   }

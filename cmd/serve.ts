@@ -122,7 +122,10 @@ async function assemble(
   closers.push(() => rights?.close())
 
   const drain = createDrain({ graceMs: settings.shutdownGracePeriodMs })
-  const authenticate = createAuthenticate({ authenticator: issuers })
+  const authenticate = createAuthenticate({
+    authenticator: issuers,
+    anonymous: () => followed.authentication.anonymous,
+  })
   const forward = createForward(cluster)
   const expiry = settings.closeStreamsAtTokenExpiry
     ? createExpiry({ skewSeconds: settings.clockSkewSeconds })

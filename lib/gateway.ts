@@ -31,8 +31,8 @@ import type { Secret } from './secret.js'
 export interface Authenticated {
   readonly context: RequestContext
   readonly identity: Identity
-  /** What the caller proved it with. */
-  readonly token: Secret
+  /** What the caller proved it with; `undefined` for one who came without, where that is allowed. */
+  readonly token: Secret | undefined
   /** Seconds since the epoch at which `identity` stops being true. */
   readonly expiresAt: number
 }

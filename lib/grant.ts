@@ -7,6 +7,8 @@ export type Credential =
   | { readonly whose: 'caller'; readonly token: Secret; readonly impersonate: boolean }
   /** The gateway's credential. There is no way to say this without impersonation. */
   | { readonly whose: 'gateway' }
+  /** None, and nothing that names anybody: the API server decides what somebody unknown may do. */
+  | { readonly whose: 'nobody' }
 
 /**
  * Why a grant was given; the `decision` of the access line and the metrics. `…_other`: the caller asked to act
@@ -18,6 +20,7 @@ export type Decision =
   | 'own_token_impersonating_other'
   | 'gateway_impersonating'
   | 'gateway_impersonating_other'
+  | 'anonymous'
 
 /**
  * Permission to act upstream as someone. It cannot be spelled out by hand (private field), and only
@@ -60,6 +63,11 @@ export class Grant {
   static byCaller(as: Identity, token: Secret, { impersonate }: { impersonate: boolean }): Grant {
     const decision = impersonate ? 'own_token_impersonating' : 'own_token'
     return new Grant(as, { whose: 'caller', token, impersonate }, decision)
+  }
+
+  /** Nobody's credential goes along. */
+  static byNobody(anonymous: Identity): Grant {
+    return new Grant(anonymous, { whose: 'nobody' }, 'anonymous')
   }
 
   static isGrant(value: object): value is Grant {

@@ -16,6 +16,8 @@ ${rules.replace(/^/gm, '  ')}
 const document = (...entries: readonly string[]): string =>
   `apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\njwt:\n${entries.join('')}`
 
+const anonymous = 'anonymous: { enabled: true, conditions: [{ path: /livez }] }\n'
+
 const named = (prefix: string): string =>
   `claimMappings: { username: { claim: sub, prefix: "${prefix}" }, groups: { claim: groups, prefix: "${prefix}" } }`
 
@@ -148,4 +150,31 @@ t.test('a wrong file ends the program with every fault of it', async t => {
     ),
     [2, [`${file}: jwt: must name at least one issuer with --unsafe-use-service-account-token`]],
   )
+})
+
+t.test('nobody is let through where the file says so, as nobody', async t => {
+  for (const mode of ['gateway', 'caller'] as const) {
+    const world = await startedWorld(t, {
+      mode,
+      configuration: issuer => document(entry(issuer, named('a:'))) + anonymous,
+    })
+    const answer = await world.ask({ path: '/livez', token: false })
+    t.equal(answer.response?.status, 200, mode)
+    const { headerLines = [] } = world.api.requests.at(-1) ?? {}
+    t.same(
+      headerLines.filter(([name]) => /^(?:impersonate|authorization)/i.test(name)),
+      mode === 'caller'
+        ? []
+        : [
+            ['Impersonate-User', 'system:anonymous'],
+            ['Impersonate-Group', 'system:unauthenticated'],
+            ['Authorization', 'Bearer gateway-token'],
+          ],
+      mode,
+    )
+    const before = world.api.requests.length
+    t.equal((await world.ask({ path: '/api', token: false })).response?.status, 401)
+    t.equal((await world.ask({ path: '/livez', token: 'no.such.token' })).response?.status, 401)
+    t.equal(world.api.requests.length, before, 'neither has been heard of')
+  }
 })

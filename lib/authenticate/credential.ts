@@ -9,10 +9,10 @@ import type { Credential } from './authenticator.js'
  * server would have believed.
  * @throws Refusal `credential_missing`, `credential_ambiguous`, `credential_scheme`, `credential_malformed`
  */
-export function findCredential(head: RequestHead): Credential {
+export function findCredential(head: RequestHead): Credential | undefined {
   const presented = [...authorizations(head), ...bearerProtocols(head)]
   const [only] = presented
-  if (only === undefined) throw new Refusal('credential_missing')
+  if (only === undefined) return undefined
   if (presented.length > 1) throw new Refusal('credential_ambiguous')
   return { kind: 'bearer', token: new Secret(only(), 'token') }
 }

@@ -1,11 +1,15 @@
 import type { RequestContext } from '../exchange.js'
 import type { Authenticated, Stages } from '../gateway.js'
 import { Refusal } from '../refusal.js'
+import { allowsAnonymous, anonymousIdentity } from './anonymous.js'
 import type { Authenticator, Credential, Verdict } from './authenticator.js'
+import type { AnonymousAuthentication } from './configuration.js'
 import { findCredential } from './credential.js'
 
 export interface AuthenticateOptions {
   readonly authenticator: Authenticator
+  /** Whether requests may come without a credential, as it stands now. @default never */
+  readonly anonymous?: () => AnonymousAuthentication | undefined
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number
 }
@@ -13,6 +17,7 @@ export interface AuthenticateOptions {
 /** The stage that knows the caller or refuses the request. Without a promise where the verdict is known. */
 export function createAuthenticate({
   authenticator,
+  anonymous = () => undefined,
   now = Date.now,
 }: AuthenticateOptions): Stages['authenticate'] {
   const admit = (
@@ -29,6 +34,10 @@ export function createAuthenticate({
 
   return context => {
     const credential = findCredential(context.head)
+    if (credential === undefined) {
+      if (!allowsAnonymous(anonymous(), context)) throw new Refusal('credential_missing')
+      return { context, identity: anonymousIdentity, token: undefined, expiresAt: Infinity }
+    }
     const verdict = authenticator.authenticate(credential, context)
     return verdict instanceof Promise
       ? verdict.then(known => admit(context, credential, known))

@@ -3,6 +3,7 @@ import type { Authenticated, Granted, Stages } from '../gateway.js'
 import { Grant } from '../grant.js'
 import type { Identity } from '../identity.js'
 import { Refusal } from '../refusal.js'
+import type { Secret } from '../secret.js'
 import type { AccessReview } from './access-review.js'
 import { actingAs } from './acting-as.js'
 import { asksToImpersonate, readAsked } from './asked.js'
@@ -46,6 +47,10 @@ export function createPolicy(options: PolicyOptions): Stages['authorize'] {
       throw new Refusal('impersonation_refused', 'the client sent impersonation headers')
     }
     if (asks && asOther !== undefined) {
+      if (known.token === undefined) {
+        tell('denied')
+        throw new Refusal('impersonation_refused', 'an anonymous client sent impersonation headers')
+      }
       const other = asOther(known)
       if (other !== undefined) return other.then(grant => granted(known, grant, false))
     }
@@ -83,6 +88,7 @@ function otherMinter(
     { identity, token, context }: Authenticated,
     asked: Identity,
   ): Promise<Grant> => {
+    if (token === undefined) throw new Refusal('invariant', 'nobody asks for somebody')
     if (mode.kind === 'caller') return Grant.byCallerAsOther(asked, token)
     if (mode.accessReview === undefined) throw new Refusal('invariant', 'nobody to ask')
     const as = await actingAs(identity, asked, mode.accessReview)
@@ -126,17 +132,24 @@ function minter(
       return grant
     }
   }
-  const byCaller = ({ identity, token, context }: Authenticated, same: boolean): Grant =>
+  const byCaller = ({ identity, context }: Authenticated, token: Secret, same: boolean): Grant =>
     same
       ? Grant.byCaller(identity, token, { impersonate: false })
       : Grant.byCaller(ownExtra(identity, context.peer.address), token, { impersonate: true })
   if (mode.impersonation !== 'auto') {
     const same = mode.impersonation === 'never'
-    return known => byCaller(known, same)
+    return known =>
+      known.token === undefined
+        ? Grant.byNobody(known.identity)
+        : byCaller(known, known.token, same)
   }
   const { review } = mode
   return known => {
-    const same = review(known)
-    return typeof same === 'boolean' ? byCaller(known, same) : same.then(it => byCaller(known, it))
+    const { token } = known
+    if (token === undefined) return Grant.byNobody(known.identity)
+    const same = review({ identity: known.identity, token })
+    return typeof same === 'boolean'
+      ? byCaller(known, token, same)
+      : same.then(it => byCaller(known, token, it))
   }
 }

@@ -1,5 +1,4 @@
 import { facts } from '../channels.js'
-import type { Authenticated } from '../gateway.js'
 import type { Identity } from '../identity.js'
 import type { Secret } from '../secret.js'
 
@@ -23,11 +22,17 @@ export interface SelfReviewOptions {
   readonly now?: () => number
 }
 
+/** A caller with a token. */
+interface Known {
+  readonly identity: Identity
+  readonly token: Secret
+}
+
 /**
  * Whether the API server takes the caller for the very identity that was mapped: then the caller's
  * token needs no `Impersonate-*`. Asked once a token, and remembered as long as its verdict.
  */
-export type SelfReview = (known: Authenticated) => boolean | Promise<boolean>
+export type SelfReview = (known: Known) => boolean | Promise<boolean>
 
 type Answer =
   { readonly same: boolean; readonly until: number } | { readonly pending: Promise<boolean> }
@@ -37,7 +42,7 @@ export function createSelfReview(options: SelfReviewOptions): SelfReview {
   // The verdict's identity is one object as long as the verdict is remembered: so is the answer.
   const answers = new WeakMap<Identity, Answer>()
 
-  const find = async ({ identity, token }: Authenticated): Promise<boolean> => {
+  const find = async ({ identity, token }: Known): Promise<boolean> => {
     try {
       // The answer is everybody's who waits for it: no single client's leaving may end it.
       const same = isSame(await ask(token, AbortSignal.timeout(timeoutMs)), identity)

@@ -11,6 +11,7 @@ import { assertGranted, upstreamHeaders, type GatewayCredential } from './header
 import { isOwnCredentialRefused } from './refused-credential.js'
 import { endsByReset } from './reset.js'
 import { onceSent, type SentOn } from './sent-on.js'
+import { whoseConnection } from './whose-connection.js'
 
 /** What forwarding needs to know of the cluster; `cluster.ts` has it. */
 export interface Upstream {
@@ -87,7 +88,7 @@ function attempt(
     client.invite()
     const exchange = new Relay(granted, client, until, resolve, reject)
     const use = longRunning === undefined ? 'request' : 'stream'
-    upstream.dispatcher(fresh ? 'fresh' : use, grant.credential.whose).dispatch(
+    upstream.dispatcher(fresh ? 'fresh' : use, whoseConnection(grant)).dispatch(
       {
         // The only things that say where this goes are the pool's origin and a path behind it.
         path: upstream.basePath + target,

@@ -45,6 +45,8 @@ export function upstreamHeaders(
       if (credential === undefined) throw new Refusal('invariant', 'no credential for this grant')
       list.push(...spoken(grant.as), ...authorization(credential))
       break
+    case 'nobody':
+      break
     default:
       return grant.credential satisfies never
   }
@@ -71,10 +73,9 @@ export function assertGranted(
 ): AssertedHeaders {
   const { credential } = grant
   const isOurs = credential.whose === 'gateway'
-  const authorization = isOurs
-    ? own?.authorization?.reveal()
-    : `Bearer ${credential.token.reveal()}`
-  const expected = isOurs || credential.impersonate ? namesOf(grant.as) : nobody
+  const authorization = authorizationOf(credential, own)
+  const impersonates = isOurs || (credential.whose === 'caller' && credential.impersonate)
+  const expected = impersonates ? namesOf(grant.as) : nobody
   let authorizations = 0
   let users = 0
   let groups = 0
@@ -104,6 +105,15 @@ export function assertGranted(
   if (wrong) throw new Refusal('invariant', 'the header list is not what was granted')
   // It has just been looked at: this is what the type says.
   return list as AssertedHeaders
+}
+
+/** The one value that `Authorization` may have; `undefined` where there may be none. */
+function authorizationOf(
+  credential: Grant['credential'],
+  own: GatewayCredential | undefined,
+): string | undefined {
+  if (credential.whose === 'gateway') return own?.authorization?.reveal()
+  return credential.whose === 'caller' ? `Bearer ${credential.token.reveal()}` : undefined
 }
 
 /** What a header list says of an identity: the name as it is spelled there, and how many lines of the rest. */

@@ -12,6 +12,7 @@ import { openGranted } from './granted-connection.js'
 import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
 import { isOwnCredentialRefused } from './refused-credential.js'
 import { tunnel, type Farewell, type Side } from './tunnel.js'
+import { whoseConnection } from './whose-connection.js'
 
 /** What an upgrade needs to know of the cluster; `cluster.ts` has it. */
 export interface UpgradeUpstream {
@@ -94,7 +95,7 @@ function ask(
     grant,
     credential,
   )
-  const connection = upstream.connection(grant.credential.whose)
+  const connection = upstream.connection(whoseConnection(grant))
   const isPlain = connection.protocol === 'http:'
   return new Promise((resolve, reject) => {
     const path = upstream.basePath + head.target

@@ -12,7 +12,9 @@ const found = (headers: HeaderList): string => {
       headers,
       hasBody: false,
     })
-    return `${credential.kind} ${credential.token.reveal()}`
+    return credential === undefined
+      ? 'credential_missing'
+      : `${credential.kind} ${credential.token.reveal()}`
   } catch (error) {
     return Refusal.from(error).code
   }
@@ -108,7 +110,7 @@ const protocols = (...values: readonly string[]): HeaderList =>
 
 const foundOn = (headers: HeaderList, upgrade?: string): string => {
   try {
-    const { token } = findCredential({
+    const found = findCredential({
       protocol: 'HTTP/1.1',
       method: 'GET',
       target: '/api',
@@ -116,7 +118,7 @@ const foundOn = (headers: HeaderList, upgrade?: string): string => {
       hasBody: false,
       ...(upgrade !== undefined && { upgrade }),
     })
-    return token.reveal()
+    return found === undefined ? 'credential_missing' : found.token.reveal()
   } catch (error) {
     return Refusal.from(error).code
   }

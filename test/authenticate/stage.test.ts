@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { AnonymousAuthentication } from '../../lib/authenticate/configuration.js'
 import type { Authenticator, Verdict } from '../../lib/authenticate/authenticator.js'
 import { createAuthenticate } from '../../lib/authenticate/stage.js'
 import type { HeaderList, RequestContext } from '../../lib/exchange.js'
@@ -40,7 +41,7 @@ t.test('who is known passes at once, with token and end', async t => {
   const { token, ...rest } = known
   t.strictSame(rest, { context: withToken, identity, expiresAt: 1_000 })
   t.equal(known.identity, identity, 'the same object')
-  t.equal(token.reveal(), 'a.b.c')
+  t.equal(token?.reveal(), 'a.b.c')
 })
 
 t.test('who is not known yet is waited for', async t => {
@@ -96,4 +97,66 @@ t.test('that it could not be known is passed on as such', async t => {
     now: () => 0,
   })
   t.equal(await code(() => authenticate(withToken)), 'issuer_unavailable')
+})
+
+t.test('without a credential only those pass for whom the configuration has a place', async t => {
+  const asked: string[] = []
+  const admitted = (
+    anonymous: AnonymousAuthentication | undefined,
+    target: string,
+    ...headers: ReadonlyArray<readonly [string, string]>
+  ): Promise<string> => {
+    const known = context(...headers)
+    const authenticate = createAuthenticate({
+      authenticator: {
+        name: 'test',
+        authenticate: () => {
+          asked.push(target)
+          return { outcome: 'rejected', refusal: new Refusal('token_signature') }
+        },
+      },
+      anonymous: () => anonymous,
+    })
+    return code(async () => {
+      const given = await authenticate({ ...known, head: { ...known.head, target } })
+      const { token, expiresAt } = given
+      t.same(
+        [given.identity, token, expiresAt],
+        [
+          { username: 'system:anonymous', groups: ['system:unauthenticated'], extra: {} },
+          undefined,
+          Infinity,
+        ],
+      )
+    })
+  }
+  const everywhere = { enabled: true, conditions: [] }
+  const health = { enabled: true, conditions: [{ path: '/livez' }, { path: '/readyz' }] }
+  t.equal(await admitted(undefined, '/livez'), 'credential_missing')
+  t.equal(await admitted({ enabled: false, conditions: [] }, '/livez'), 'credential_missing')
+  t.equal(await admitted(everywhere, '/api'), 'passed')
+  for (const target of ['/livez', '/livez?verbose', '/readyz']) {
+    t.equal(await admitted(health, target), 'passed', target)
+  }
+  for (const target of [
+    '/livez/',
+    '/livez/ping',
+    '//livez',
+    '/Livez',
+    '/%6civez',
+    '/api',
+    '/',
+    '/api?/livez',
+    '/livez%3Fa',
+  ]) {
+    t.equal(await admitted(health, target), 'credential_missing', target)
+  }
+  t.same(asked, [])
+  for (const value of ['Bearer a.b.c', 'Basic eDp5', 'Bearer', '', 'Bearer a b']) {
+    t.match(
+      await admitted(everywhere, '/api', ['Authorization', value]),
+      /^(?:token_signature|credential_malformed|credential_scheme)$/,
+      'a bad credential is not none',
+    )
+  }
 })

@@ -7,8 +7,11 @@ import { Secret } from '../../lib/secret.js'
 export const alice: Identity = { username: 'alice', groups: ['dev', 'ops'], extra: {} }
 export const token = new Secret('caller.s.token', 'bearer token')
 
-/** A request whose caller is known. */
-export const known = (headers: HeaderList = [], identity: Identity = alice): Authenticated => ({
+/** A request whose caller is known, by a token. */
+export const known = (
+  headers: HeaderList = [],
+  identity: Identity = alice,
+): Authenticated & { readonly token: Secret } => ({
   context: {
     id: '6e8f9f0e-6a0f-4a86-b8c5-6ba2d4b0b0a1',
     receivedAt: 0,

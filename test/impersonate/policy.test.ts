@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { facts } from '../../lib/channels.js'
-import type { Granted } from '../../lib/gateway.js'
+import type { Authenticated, Granted } from '../../lib/gateway.js'
 import { Grant } from '../../lib/grant.js'
 import { createPolicy, type CredentialMode } from '../../lib/impersonate/policy.js'
 import { alice, known, token } from './known.js'
@@ -11,7 +11,7 @@ const actions = (t: Test): string[] => {
   return seen
 }
 
-const granted = async (mode: CredentialMode, about = known()): Promise<Granted> =>
+const granted = async (mode: CredentialMode, about: Authenticated = known()): Promise<Granted> =>
   createPolicy({ mode, clientImpersonation: 'strip' })(about)
 
 t.test('the gateway speaks for the caller with its own credential', async t => {
@@ -156,4 +156,34 @@ t.test('a grant cannot be made by copying one', async t => {
   t.equal(Grant.isGrant(Object.assign({}, grant)), false)
   t.equal(Grant.isGrant(Object.create(grant) as object), false)
   t.ok(Object.isFrozen(grant) && Object.isFrozen(grant.credential))
+})
+
+t.test('who came without a credential goes on without one, or as what he is', async t => {
+  const anonymous = {
+    ...known([], { username: 'system:anonymous', groups: ['system:unauthenticated'], extra: {} }),
+    token: undefined,
+  }
+  const unasked = (): never => {
+    throw new Error('nobody is to be asked about')
+  }
+  for (const mode of [
+    { kind: 'caller', impersonation: 'always' },
+    { kind: 'caller', impersonation: 'never' },
+    { kind: 'caller', impersonation: 'auto', review: unasked },
+  ] as const) {
+    const { grant } = await granted(mode, anonymous)
+    t.strictSame(grant.credential, { whose: 'nobody' })
+    t.equal(grant.decision, 'anonymous')
+  }
+  const { grant } = await granted({ kind: 'gateway' }, anonymous)
+  t.strictSame(grant.credential, { whose: 'gateway' })
+  t.equal(grant.as, anonymous.identity)
+  for (const mode of [
+    { kind: 'caller', impersonation: 'always' },
+    { kind: 'gateway', accessReview: unasked },
+  ] as const) {
+    const policy = createPolicy({ mode, clientImpersonation: 'authorize' })
+    const asking = { ...anonymous, context: known([['Impersonate-User', 'bob']]).context }
+    await t.rejects(async () => policy(asking), { code: 'impersonation_refused' })
+  }
 })

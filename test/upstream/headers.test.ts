@@ -342,3 +342,29 @@ t.test('the last line holds whatever the list above it got wrong', async t => {
     'gateway, by certificate and a token',
   )
 })
+
+t.test('who comes with nothing goes with nothing, and nothing else would be sent', async t => {
+  const nobody = Grant.byNobody({
+    username: 'system:anonymous',
+    groups: ['system:unauthenticated'],
+    extra: {},
+  })
+  t.strictSame(sent([['Accept', 'application/json'], ...hostile.slice(6)], nobody), [
+    ['Accept', 'application/json'],
+    ...sent(hostile.slice(6), byCaller).filter(([name]) => name !== 'Authorization'),
+  ])
+  const list = upstreamHeaders(context(), nobody, undefined)
+  for (const [name, value] of [
+    ['Authorization', 'Bearer caller.s.token'],
+    ['authorization', 'Bearer own.token'],
+    ['Impersonate-User', 'system:anonymous'],
+    ['Impersonate-Group', 'system:unauthenticated'],
+    ['Impersonate-Uid', '1'],
+  ] as const) {
+    t.throws(
+      () => assertGranted([...list, name, value], nobody, token),
+      { code: 'invariant' },
+      name,
+    )
+  }
+})
