@@ -88,7 +88,7 @@ export interface ApiServer {
   readonly connections: readonly RecordedConnection[]
   /** What came that was not HTTP: a double that forgave would hide the gateway's mistakes. */
   readonly faults: readonly string[]
-  /** Replaces the answers, reviews excepted unless `reviews`; without a responder back to the default. */
+  /** Replaces the answers, reviews and questions about rights excepted unless `reviews`; without a responder back to the default. */
   respondWith(
     responder?: Responder,
     options?: { readonly at?: 'head' | 'body'; readonly reviews?: boolean },
@@ -168,7 +168,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
         const exchange = begin(head, reader, connection)
         const { request } = exchange
         const { method, target, values } = request
-        if (isAboutRights(method, target, values)) {
+        if (!ownReviews && isAboutRights(method, target, values)) {
           aboutRights.push(request)
           await exchange.read()
           const about = typeof rights === 'function' ? rights : reviewedRights(rights)
