@@ -1,4 +1,5 @@
 import { Refusal } from '../refusal.js'
+import { checkClaimSources } from './claim-sources.js'
 import type { Claims, ParsedToken } from './token.js'
 import { untraced, type Steps } from './trace.js'
 
@@ -46,7 +47,10 @@ export function checkClaims(
   steps.apply({ rule: 'issuer.audiences', claim: 'aud' }, () =>
     checkAudience(claims.get('aud'), options.audiences),
   )
-  steps.apply({ rule: 'claims' }, () => checkTexts(claims))
+  steps.apply({ rule: 'claims' }, () => {
+    checkTexts(claims)
+    checkClaimSources(claims)
+  })
   const expiresAt = steps.apply({ rule: 'exp', claim: 'exp' }, () => {
     const time = timeOf(claims, 'exp')
     if (time === undefined) throw new Refusal('token_claim', 'the claim exp is missing')

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { Refusal } from '../refusal.js'
 import { checkClaims, type ClaimsOptions } from './claims.js'
+import { sourceOf, type ClaimSource } from './claim-sources.js'
 import type { GetText } from './issuer-client.js'
 import type { Keys } from './keys.js'
 import { parseToken, type Claims } from './token.js'
@@ -16,18 +17,6 @@ import { parseToken, type Claims } from './token.js'
  *    issuer the answer names.
  *  - That it cannot be had is not known to be the token's fault: it throws. That what came is no good is a rejection.
  */
-
-/**
- * Holds what a token says about where its claims are against its form, whoever asks for them.
- * @throws Refusal `token_claim`
- */
-export function checkClaimSources(claims: Claims): void {
-  const sources = members(claims, '_claim_sources')
-  for (const source of sources.values()) void parseSource(source)
-  for (const name of members(claims, '_claim_names').values()) {
-    if (typeof name !== 'string' || !sources.has(name)) throw malformed('_claim_names')
-  }
-}
 
 export interface DistributedClaimOptions {
   /** The one claim that is asked for. */
@@ -69,7 +58,7 @@ export function createDistributedClaim(
 
   const complete = async (
     claims: Claims,
-    { endpoint, accessToken }: Source & { readonly endpoint: string },
+    { endpoint, accessToken }: ClaimSource & { readonly endpoint: string },
     digest: string,
     signal: AbortSignal,
   ): Promise<CompleteClaims> => {
@@ -131,52 +120,11 @@ async function read(
   }
 }
 
-interface Source {
-  readonly endpoint?: string
-  readonly accessToken?: string
-}
-
-function sourceOf(claims: Claims, claim: string): Source | undefined {
-  const name = members(claims, '_claim_names').get(claim)
-  return typeof name === 'string'
-    ? parseSource(members(claims, '_claim_sources').get(name))
-    : undefined
-}
-
-/** `null` is none, as it is to Go. */
-function parseSource(source: unknown): Source {
-  const fields = asMembers(source ?? {}, '_claim_sources')
-  const endpoint = fields.get('endpoint') ?? ''
-  const accessToken = fields.get('access_token') ?? ''
-  if (typeof endpoint !== 'string' || typeof accessToken !== 'string') {
-    throw malformed('_claim_sources')
-  }
-  return {
-    ...(endpoint !== '' && { endpoint }),
-    ...(accessToken !== '' && { accessToken: bearer(accessToken) }),
-  }
-}
-
-function bearer(token: string): string {
-  if (!/^[\x21-\x7e]+$/.test(token)) throw malformed('_claim_sources')
-  return token
-}
-
 function checked(endpoint: string): string {
   if (!URL.canParse(endpoint) || new URL(endpoint).protocol !== 'https:') {
     throw new Refusal('token_claim', 'a source of claims is no https address')
   }
   return endpoint
 }
-
-const members = (claims: Claims, name: string): Claims => asMembers(claims.get(name) ?? {}, name)
-
-function asMembers(value: unknown, name: string): Claims {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed(name)
-  return new Map(Object.entries(value))
-}
-
-const malformed = (name: string): Refusal =>
-  new Refusal('token_claim', `the claim ${name} is malformed`)
 
 const quoted = (claim: string): string => JSON.stringify(claim)

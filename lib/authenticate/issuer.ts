@@ -3,11 +3,7 @@ import { createAbsentGroups, groupsClaimOf } from './absent-groups.js'
 import type { Verdict } from './authenticator.js'
 import { checkClaims, type ClaimsOptions } from './claims.js'
 import type { TokenRules } from './configuration.js'
-import {
-  checkClaimSources,
-  createDistributedClaim,
-  type CompleteClaims,
-} from './distributed-claims.js'
+import { createDistributedClaim, type CompleteClaims } from './distributed-claims.js'
 import type { GetText } from './issuer-client.js'
 import type { Keys } from './keys.js'
 import { createMapping, type IdentityLimits, type Mapping } from './mapping.js'
@@ -93,7 +89,6 @@ export function createIssuer(options: IssuerOptions): Issuer {
     judge: (token, digest, signal) => {
       try {
         const expiresAt = checkClaims(token, claimsOptions, now() / 1000)
-        checkClaimSources(token.claims)
         return prove(token, expiresAt, digest, signal)
       } catch (error) {
         return { verdict: rejected(error) }
