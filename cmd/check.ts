@@ -15,7 +15,7 @@ import { checkCluster } from '../lib/upstream/cluster-check.js'
 import { openCluster, type Cluster } from '../lib/upstream/cluster.js'
 import { readAuthentication } from './authentication.js'
 
-const help = `Usage: impersonation-gateway check [--connect] [--output=<format>] <flags of serve>
+const help = `Usage: impersonation-gateway check [--connect] [-o <format>] <flags of serve>
 
 Loads the configuration as serve does (serve --help lists the flags), and tells every fault, the effective
 settings, and what of them may surprise. What is printed is a file for --config; findings are comments in
@@ -23,7 +23,8 @@ it. No secret is in it: flags name secrets by their files.
 
   --connect          also asks the issuer (discovery, keys) and the API server (version, and whom it takes
                      the gateway's own credential for, where that is in use)
-  --output=<format>  text (default), or json
+  -o, --output=<format>
+                     text (default), or json
   --help             says this
 
 Exit status: 0 done; 2 the configuration is wrong, one line a fault on standard error; 1 the issuer or the
@@ -156,7 +157,7 @@ interface Asked {
 function read(args: readonly string[]): Asked {
   const { values, rest, faults } = takeFlags(
     args.filter(arg => arg !== '--connect'),
-    { output: { choices: ['text', 'json'] } },
+    { output: { choices: ['text', 'json'], short: '-o' } },
   )
   return { connect: args.includes('--connect'), output: values.output[0] ?? 'text', rest, faults }
 }

@@ -11,13 +11,14 @@ import { createPolicy, type CredentialMode } from '../lib/impersonate/policy.js'
 import { requestInfo } from '../lib/request-info.js'
 import { Secret } from '../lib/secret.js'
 import { fault, reasonOf } from '../lib/settings/fault.js'
+import { isFlagName, serveFlags } from '../lib/settings/flags.js'
 import { loadElsewhere } from '../lib/settings/load.js'
 import { takeFlags } from '../lib/settings/own-flags.js'
 import type { ServeSettings } from '../lib/settings/resolve.js'
 import { assertGranted, upstreamHeaders } from '../lib/upstream/headers.js'
 import { AuthenticationFault, limitsOf, readAuthentication } from './authentication.js'
 
-const help = `Usage: impersonation-gateway explain <token> [--offline] [--output=<format>] <flags of serve>
+const help = `Usage: impersonation-gateway explain <token> [--offline] [-o <format>] <flags of serve>
 
 Walks a token through every rule of a gateway with these flags of serve (or --config), and on after one that
 refuses it: what each rule made of it, whom it is for, and what would go to the API server. The issuer is
@@ -26,7 +27,8 @@ asked for its keys, nobody else for anything. Neither the signature nor the toke
   <token>            "-" for standard input, "@file" for a file, or the token itself, which other users of
                      this machine can then see
   --offline          does not ask the issuer: the signature stays unproven
-  --output=<format>  text (default), or json
+  -o, --output=<format>
+                     text (default), or json
   --help             says this
 
 Exit status: 0 the token is explained, be it accepted or refused; 2 the configuration is wrong, one line a
@@ -87,7 +89,7 @@ async function read(
   const place = args.findIndex(isToken)
   const { values, rest, faults } = takeFlags(
     args.filter((arg, at) => at !== place && arg !== '--offline'),
-    { output: { choices: ['text', 'json'] } },
+    { output: { choices: ['text', 'json'], short: '-o' } },
   )
   const wrong = [...faults]
   const token = await tokenOf(args[place], wrong)
@@ -109,9 +111,16 @@ async function read(
   }
 }
 
-/** The first argument, unless it is a flag; elsewhere what cannot be anything else. */
-const isToken = (arg: string, at: number): boolean =>
-  at === 0 ? arg === '-' || !arg.startsWith('-') : /^(?:@.|ey[\w-]+\.[\w-]+\.)/.test(arg)
+/** The first argument, unless it is a flag; elsewhere what cannot be anything else, such as a flag's value. */
+function isToken(arg: string, at: number, args: readonly string[]): boolean {
+  if (at === 0) return arg === '-' || !arg.startsWith('-')
+  if (/^(?:@.|ey[\w-]+\.[\w-]+\.)/.test(arg)) return true
+  if (arg !== '-') return false
+  const before = args[at - 1] ?? ''
+  const name = before.slice(2)
+  if (!before.startsWith('-') || before.includes('=') || before === '--offline') return true
+  return isFlagName(name) && serveFlags[name].kind === 'switch'
+}
 
 async function tokenOf(written: string | undefined, faults: string[]): Promise<string | undefined> {
   if (written === undefined) {

@@ -4,6 +4,8 @@ import { fault, quoted } from './fault.js'
 export interface OwnFlag {
   readonly repeated?: boolean
   readonly choices?: readonly string[]
+  /** Another spelling, such as `-o`. */
+  readonly short?: string
 }
 
 export interface TakenFlags<N extends string> {
@@ -32,7 +34,7 @@ export function takeFlags<N extends string>(
     const arg = args[at] ?? ''
     const equals = arg.indexOf('=')
     const dashed = equals < 0 ? arg : arg.slice(0, equals)
-    const name = names.find(one => dashed === `--${one}`)
+    const name = names.find(one => dashed === `--${one}` || dashed === flags[one].short)
     if (name === undefined) {
       rest.push(arg)
       continue

@@ -65,7 +65,7 @@ t.test('settings and findings are told, with no secret in them, and nobody is as
       '# ok      issuer https',
     ],
   )
-  const json = await check(...args, '--output=json')
+  const json = await check(...args, '-o', 'json')
   t.same([json.code, json.stderr], [0, ''])
   const told = JSON.parse(json.stdout)
   t.equal(told.ok, true)

@@ -31,6 +31,8 @@ t.test('a token is explained from standard input, a file and the command line al
     explain(['-', ...flags], `${token}\n`),
     explain([`@${tokenFile}`, ...flags]),
     explain([...flags, token]),
+    explain([...flags, '-'], token),
+    explain(['--disable-impersonation=false', ...flags.slice(0, -1), '-', '-o', 'json'], token),
   ])
   for (const { code, stdout, stderr } of all) {
     t.same([code, stderr], [0, ''])
