@@ -137,7 +137,7 @@ export function rightsOf(
       ...(anonymous?.enabled === true ? anonymousIdentity.groups : []),
     ],
     clientImpersonation,
-    tokenReview: false,
+    tokenReview: settings.tokenPassthrough !== undefined,
   }
 }
 

@@ -1,3 +1,6 @@
+import type { AnyVerdict, Authenticator } from '../lib/authenticate/authenticator.js'
+import { createChain } from '../lib/authenticate/chain.js'
+import { createForeignToken } from '../lib/authenticate/foreign-token.js'
 import type { Issuers } from '../lib/authenticate/issuers.js'
 import { createAuthenticate } from '../lib/authenticate/stage.js'
 import { facts } from '../lib/channels.js'
@@ -26,12 +29,14 @@ import type { RightsConfiguration } from '../lib/rbac/needed.js'
 import { createReport, OverprivilegedCredential, remarkOn } from '../lib/rbac/report.js'
 import { watchRights, type RightsWatch } from '../lib/rbac/watch.js'
 import { Refusal } from '../lib/refusal.js'
+import type { Secret } from '../lib/secret.js'
 import { loadServe } from '../lib/settings/load.js'
 import type { ServeSettings } from '../lib/settings/resolve.js'
 import { openCluster, type Cluster } from '../lib/upstream/cluster.js'
 import { createForward } from '../lib/upstream/forward.js'
 import { createUpgrade } from '../lib/upstream/upgrade.js'
 import { askOwnRights } from '../lib/upstream/own-rights.js'
+import { tokenReview } from '../lib/upstream/token-review.js'
 import { subjectAccess } from '../lib/upstream/subject-access.js'
 import { selfSubject } from '../lib/upstream/self-subject.js'
 import { openIssuers } from './authentication.js'
@@ -123,7 +128,7 @@ async function assemble(
 
   const drain = createDrain({ graceMs: settings.shutdownGracePeriodMs })
   const authenticate = createAuthenticate({
-    authenticator: issuers,
+    authenticator: createChain(issuers, ...foreignTokens(settings, cluster)),
     anonymous: () => followed.authentication.anonymous,
   })
   const forward = createForward(cluster)
@@ -248,6 +253,22 @@ function watchOwnRights(
       ),
     found: createReport({ accepted }),
   })
+}
+
+/** Tokens of no issuer of ours: judged beforehand only where there is a credential to ask with. */
+function foreignTokens(
+  { tokenPassthrough, credentialMode }: ServeSettings,
+  cluster: Cluster,
+): readonly Authenticator<AnyVerdict>[] {
+  if (tokenPassthrough === undefined) return []
+  const review = (token: Secret, audiences: readonly string[], signal: AbortSignal) =>
+    tokenReview(cluster, token, audiences, signal)
+  return [
+    createForeignToken({
+      ...tokenPassthrough,
+      ...(credentialMode.kind === 'gateway' && { review }),
+    }),
+  ]
 }
 
 function modeOf({ credentialMode }: ServeSettings, cluster: Cluster): CredentialMode {

@@ -27,9 +27,13 @@ import type { Secret } from './secret.js'
  *  - Whatever is thrown, here or below, ends in `refuse`. There is no other catch, and no other way on.
  */
 
-/** A request whose caller is known. */
-export interface Authenticated {
+/** A request whose caller is known, or is known to the API server alone. */
+export type Authenticated = Known | Foreign
+
+/** A request whose caller is known by a token of an issuer of ours. */
+export interface Known {
   readonly context: RequestContext
+  readonly foreign?: undefined
   readonly identity: Identity
   /** What the caller proved it with; `undefined` for one who came without, where that is allowed. */
   readonly token: Secret | undefined
@@ -37,8 +41,19 @@ export interface Authenticated {
   readonly expiresAt: number
 }
 
+/** A request with a token of none of our issuers, which the API server is to judge. */
+export interface Foreign {
+  readonly context: RequestContext
+  readonly foreign: true
+  /** Whose the token is, where the API server was asked: for the log, and nothing is made of it. */
+  readonly identity: Identity | undefined
+  readonly token: Secret
+  /** As above; infinite where it is not known. */
+  readonly expiresAt: number
+}
+
 /** A request that may go to the API server, as `grant` says. */
-export interface Granted extends Authenticated {
+export type Granted = Authenticated & {
   readonly grant: Grant
   /** True when the client's own impersonation headers are being left out: the answer says so. */
   readonly stripped: boolean

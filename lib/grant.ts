@@ -21,6 +21,7 @@ export type Decision =
   | 'gateway_impersonating'
   | 'gateway_impersonating_other'
   | 'anonymous'
+  | 'token_passthrough'
 
 /**
  * Permission to act upstream as someone. It cannot be spelled out by hand (private field), and only
@@ -29,11 +30,12 @@ export type Decision =
  */
 export class Grant {
   readonly #minted = true
-  readonly as: Identity
+  /** Nobody that we know where a token is passed through; nobody is impersonated then. */
+  readonly as: Identity | undefined
   readonly credential: Credential
   readonly decision: Decision
 
-  private constructor(as: Identity, credential: Credential, decision: Decision) {
+  private constructor(as: Identity | undefined, credential: Credential, decision: Decision) {
     this.as = as
     this.credential = Object.freeze(credential)
     this.decision = decision
@@ -68,6 +70,11 @@ export class Grant {
   /** Nobody's credential goes along. */
   static byNobody(anonymous: Identity): Grant {
     return new Grant(anonymous, { whose: 'nobody' }, 'anonymous')
+  }
+
+  /** A token that is none of ours goes as it is, and is all that says who is calling. */
+  static byForeign(token: Secret): Grant {
+    return new Grant(undefined, { whose: 'caller', token, impersonate: false }, 'token_passthrough')
   }
 
   static isGrant(value: object): value is Grant {

@@ -30,6 +30,7 @@ const refusals = {
     'Unauthorized',
     'the token is signed with an algorithm that is not accepted',
   ],
+  token_unknown: [401, 'Unauthorized', 'the API server does not accept the token'],
   token_issuer: [401, 'Unauthorized', 'the token was issued by somebody else'],
   token_audience: [401, 'Unauthorized', 'the token is meant for somebody else'],
   token_expired: [401, 'Unauthorized', 'the token has expired'],
@@ -54,6 +55,11 @@ const refusals = {
     503,
     'ServiceUnavailable',
     'no signing key of the identity provider is known yet',
+  ],
+  token_review_unavailable: [
+    503,
+    'ServiceUnavailable',
+    'whose token this is could not be found out',
   ],
   access_review_unavailable: [
     503,

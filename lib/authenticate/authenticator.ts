@@ -19,6 +19,17 @@ export type Verdict =
   | { readonly outcome: 'abstained'; readonly refusal: Refusal }
   | { readonly outcome: 'rejected'; readonly refusal: Refusal }
 
+/** Nobody's among us, and the API server's to judge: to be forwarded as it is. */
+export interface ForeignVerdict {
+  readonly outcome: 'foreign'
+  /** Whose it is, if that was asked. */
+  readonly identity?: Identity
+  /** As above. */
+  readonly expiresAt: number
+}
+
+export type AnyVerdict = Verdict | ForeignVerdict
+
 /** Who waits for a verdict. The signal, fired when it need not come any more, is made when asked for. */
 export interface Waiting {
   readonly signal: AbortSignal
@@ -28,7 +39,7 @@ export interface Waiting {
  * Decides whom a credential belongs to. A returned verdict is knowledge; a throw means it could not
  * be known, and the request fails as unavailable rather than as unauthenticated.
  */
-export interface Authenticator {
+export interface Authenticator<V = Verdict> {
   readonly name: string
-  authenticate(credential: Credential, waiting: Waiting): Promise<Verdict> | Verdict
+  authenticate(credential: Credential, waiting: Waiting): Promise<V> | V
 }

@@ -2,12 +2,12 @@ import type { RequestContext } from '../exchange.js'
 import type { Authenticated, Stages } from '../gateway.js'
 import { Refusal } from '../refusal.js'
 import { allowsAnonymous, anonymousIdentity } from './anonymous.js'
-import type { Authenticator, Credential, Verdict } from './authenticator.js'
+import type { AnyVerdict, Authenticator, Credential } from './authenticator.js'
 import type { AnonymousAuthentication } from './configuration.js'
 import { findCredential } from './credential.js'
 
 export interface AuthenticateOptions {
-  readonly authenticator: Authenticator
+  readonly authenticator: Authenticator<AnyVerdict>
   /** Whether requests may come without a credential, as it stands now. @default never */
   readonly anonymous?: () => AnonymousAuthentication | undefined
   /** Milliseconds since the epoch. @default Date.now */
@@ -23,13 +23,15 @@ export function createAuthenticate({
   const admit = (
     context: RequestContext,
     { token }: Credential,
-    verdict: Verdict,
+    verdict: AnyVerdict,
   ): Authenticated => {
-    if (verdict.outcome !== 'authenticated') throw verdict.refusal
-    const { identity, expiresAt } = verdict
+    if (verdict.outcome === 'rejected' || verdict.outcome === 'abstained') throw verdict.refusal
+    const { expiresAt } = verdict
     // It can have been long in coming.
     if (now() >= expiresAt * 1000) throw new Refusal('token_expired')
-    return { context, identity, token, expiresAt }
+    return verdict.outcome === 'foreign'
+      ? { context, foreign: true, identity: verdict.identity, token, expiresAt }
+      : { context, identity: verdict.identity, token, expiresAt }
   }
 
   return context => {

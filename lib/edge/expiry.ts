@@ -64,9 +64,10 @@ export function createExpiry({ skewSeconds, now = Date.now }: ExpiryOptions): Ex
   }
 
   return {
-    enter({ context: { head, info }, identity: { username }, expiresAt }, client) {
+    enter({ context: { head, info }, identity, expiresAt }, client) {
       const kind = info.longRunning ?? (head.upgrade === undefined ? undefined : 'upgrade')
       if (kind === undefined || !Number.isFinite(expiresAt)) return () => undefined
+      const username = identity?.username ?? 'unknown'
       const key = `${expiresAt} ${username}`
       const stream: Stream = { kind, client }
       const known = groups.get(key)

@@ -1,6 +1,13 @@
+import { hash } from 'node:crypto'
 import type { Client, RequestContext } from '../exchange.js'
 import type { Authenticated, Stages } from '../gateway.js'
 import { Refusal } from '../refusal.js'
+
+/** A token that was asked nobody about is its own user; it is not to be held in the clear for this. */
+const userOf = (known: Authenticated): string =>
+  known.foreign === true && known.identity === undefined
+    ? `token ${hash('sha256', known.token.reveal(), 'base64url')}`
+    : `user ${known.identity?.username ?? ''}`
 
 /**
  * The stages, with so many requests at a time for each user and no more; what is beyond is refused as
@@ -18,9 +25,9 @@ export function limitInFlight<C extends Client>(stages: Stages<C>, mostPerUser: 
   const taken = new WeakMap<RequestContext, string>()
 
   const take = (known: Authenticated): void => {
-    const { context, identity } = known
+    const { context } = known
     const isStream = context.info.longRunning !== undefined || context.head.upgrade !== undefined
-    const key = `${isStream ? 'streams' : 'requests'} ${identity.username}`
+    const key = `${isStream ? 'streams' : 'requests'} ${userOf(known)}`
     const found = (open.get(key) ?? 0) + 1
     if (found > mostPerUser) {
       throw new Refusal('too_many_in_flight', undefined, { figures: { found, most: mostPerUser } })

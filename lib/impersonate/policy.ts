@@ -1,5 +1,5 @@
 import { facts } from '../channels.js'
-import type { Authenticated, Granted, Stages } from '../gateway.js'
+import type { Foreign, Granted, Known, Stages } from '../gateway.js'
 import { Grant } from '../grant.js'
 import type { Identity } from '../identity.js'
 import { Refusal } from '../refusal.js'
@@ -41,6 +41,7 @@ export function createPolicy(options: PolicyOptions): Stages['authorize'] {
   const asOther =
     clientImpersonation === 'authorize' ? otherMinter(mode, ownExtra, options.mostAsked) : undefined
   return known => {
+    if (known.foreign === true) return passThrough(known, clientImpersonation)
     const asks = asksToImpersonate(known.context.head.headers)
     if (asks && clientImpersonation === 'reject') {
       tell('rejected')
@@ -62,10 +63,27 @@ export function createPolicy(options: PolicyOptions): Stages['authorize'] {
   }
 }
 
+/**
+ * A token that the API server is to judge goes without any `Impersonate-*`, and on no credential of ours. Who
+ * asks to be somebody else with it is told so where his asking would otherwise have been honoured.
+ */
+function passThrough(
+  known: Foreign,
+  clientImpersonation: PolicyOptions['clientImpersonation'],
+): Granted {
+  const asks = asksToImpersonate(known.context.head.headers)
+  if (asks && clientImpersonation !== 'strip') {
+    tell('rejected')
+    throw new Refusal('impersonation_refused', 'the token is passed through')
+  }
+  if (asks) tell('stripped')
+  return { ...known, grant: Grant.byForeign(known.token), stripped: asks }
+}
+
 const tell = (action: 'stripped' | 'rejected' | 'authorized' | 'denied'): void =>
   facts.clientImpersonation.publish({ action })
 
-const granted = (known: Authenticated, grant: Grant, stripped: boolean): Granted => ({
+const granted = (known: Known, grant: Grant, stripped: boolean): Granted => ({
   // One by one: every request pays for a spread.
   context: known.context,
   identity: known.identity,
@@ -80,21 +98,18 @@ function otherMinter(
   mode: CredentialMode,
   ownExtra: OwnExtra,
   mostAsked = 256,
-): (known: Authenticated) => Promise<Grant> | undefined {
+): (known: Known) => Promise<Grant> | undefined {
   if (mode.kind === 'gateway' && mode.accessReview === undefined) {
     throw new TypeError("clientImpersonation 'authorize' needs an accessReview")
   }
-  const mint = async (
-    { identity, token, context }: Authenticated,
-    asked: Identity,
-  ): Promise<Grant> => {
+  const mint = async ({ identity, token, context }: Known, asked: Identity): Promise<Grant> => {
     if (token === undefined) throw new Refusal('invariant', 'nobody asks for somebody')
     if (mode.kind === 'caller') return Grant.byCallerAsOther(asked, token)
     if (mode.accessReview === undefined) throw new Refusal('invariant', 'nobody to ask')
     const as = await actingAs(identity, asked, mode.accessReview)
     return Grant.byGatewayAsOther(ownExtra(as, context.peer.address))
   }
-  const told = async (known: Authenticated, asked: Identity): Promise<Grant> => {
+  const told = async (known: Known, asked: Identity): Promise<Grant> => {
     try {
       const grant = await mint(known, asked)
       tell('authorized')
@@ -119,7 +134,7 @@ function otherMinter(
 function minter(
   mode: CredentialMode,
   ownExtra: OwnExtra,
-): (known: Authenticated) => Grant | Promise<Grant> {
+): (known: Known) => Grant | Promise<Grant> {
   if (mode.kind === 'gateway') {
     const grants = new WeakMap<Identity, Grant>()
     return ({ identity, context }) => {
@@ -132,7 +147,7 @@ function minter(
       return grant
     }
   }
-  const byCaller = ({ identity, context }: Authenticated, token: Secret, same: boolean): Grant =>
+  const byCaller = ({ identity, context }: Known, token: Secret, same: boolean): Grant =>
     same
       ? Grant.byCaller(identity, token, { impersonate: false })
       : Grant.byCaller(ownExtra(identity, context.peer.address), token, { impersonate: true })

@@ -50,7 +50,7 @@ export function accessLine(exchange: Exchange): AccessLine {
     peer: context.peer.address,
     user: identity?.username,
     groups: identity?.groups.length,
-    actingAs: grant && isOther(grant.decision) ? grant.as.username : undefined,
+    actingAs: grant && isOther(grant.decision) ? grant.as?.username : undefined,
     decision: grant?.decision ?? 'refused',
     status: outcome.status,
     reason: refusal?.code,

@@ -212,6 +212,17 @@ export const serveFlags = {
     default: 'strip',
     help: "What happens to the client's own Impersonate-*: left out with a warning; refused with 403; or honoured where the caller may (SubjectAccessReview with the gateway's credential, the API server itself with the caller's token).",
   },
+  'token-passthrough': {
+    section: 'API server',
+    kind: 'switch',
+    help: "Tokens of no configured issuer, opaque ones too, are forwarded as they are; with the gateway's own credential after a TokenReview.",
+  },
+  'token-passthrough-audiences': {
+    section: 'API server',
+    kind: 'list',
+    placeholder: 'audience',
+    help: 'A token that is passed through must be meant for one of these. Without it the audiences of the API server count.',
+  },
   'allow-reserved-users': {
     section: 'Impersonation',
     kind: 'list',

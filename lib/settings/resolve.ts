@@ -27,6 +27,8 @@ export interface ServeSettings {
   readonly extra: ExtraSettings
   /** Whether a token's `jti` is sent upstream. */
   readonly credentialIdExtra: boolean
+  /** Absent: tokens of no configured issuer are refused. */
+  readonly tokenPassthrough?: { readonly audiences: readonly string[] }
   readonly maxGroups: number
   /** 0 for no limit. */
   readonly maxInFlightPerUser: number
@@ -75,6 +77,7 @@ export function resolveServe(given: GivenFlags, world: World = {}): Resolution {
     groups: resolveGroups(values),
     credentialIdExtra: values.switched('credential-id-extra'),
     extra: resolveExtra(values),
+    ...resolvePassthrough(values),
     maxGroups: values.number('max-groups', 1) ?? 1,
     maxInFlightPerUser: values.number('max-in-flight-per-user', 0) ?? 0,
     closeStreamsAtTokenExpiry: values.switched('close-streams-at-token-expiry'),
@@ -177,6 +180,15 @@ function resolveGroups(values: Values): ServeSettings['groups'] {
     ...(allowed.length > 0 && { allowed }),
     denied: values.list('denied-groups'),
   }
+}
+
+function resolvePassthrough(values: Values): Pick<ServeSettings, 'tokenPassthrough'> {
+  const audiences = values.list('token-passthrough-audiences')
+  if (values.switched('token-passthrough')) return { tokenPassthrough: { audiences } }
+  if (values.given('token-passthrough-audiences')) {
+    values.fault('token-passthrough-audiences', 'needs --token-passthrough')
+  }
+  return {}
 }
 
 /** Freezes plain objects and arrays all the way down; maps and sets are read-only by their type. */

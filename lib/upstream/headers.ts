@@ -39,11 +39,11 @@ export function upstreamHeaders(
   switch (grant.credential.whose) {
     case 'caller':
       list.push('Authorization', `Bearer ${grant.credential.token.reveal()}`)
-      if (grant.credential.impersonate) list.push(...spoken(grant.as))
+      if (grant.credential.impersonate) list.push(...spoken(named(grant)))
       break
     case 'gateway':
       if (credential === undefined) throw new Refusal('invariant', 'no credential for this grant')
-      list.push(...spoken(grant.as), ...authorization(credential))
+      list.push(...spoken(named(grant)), ...authorization(credential))
       break
     case 'nobody':
       break
@@ -51,6 +51,11 @@ export function upstreamHeaders(
       return grant.credential satisfies never
   }
   return list
+}
+
+function named({ as }: Grant): Identity {
+  if (as === undefined) throw new Refusal('invariant', 'nobody to impersonate')
+  return as
 }
 
 const authorization = (credential: GatewayCredential): readonly string[] =>
@@ -75,7 +80,7 @@ export function assertGranted(
   const isOurs = credential.whose === 'gateway'
   const authorization = authorizationOf(credential, own)
   const impersonates = isOurs || (credential.whose === 'caller' && credential.impersonate)
-  const expected = impersonates ? namesOf(grant.as) : nobody
+  const expected = impersonates ? namesOf(named(grant)) : nobody
   let authorizations = 0
   let users = 0
   let groups = 0

@@ -1,5 +1,5 @@
 import type { HeaderList } from '../../lib/exchange.js'
-import type { Authenticated } from '../../lib/gateway.js'
+import type { Known } from '../../lib/gateway.js'
 import type { Identity } from '../../lib/identity.js'
 import { requestInfo } from '../../lib/request-info.js'
 import { Secret } from '../../lib/secret.js'
@@ -11,7 +11,7 @@ export const token = new Secret('caller.s.token', 'bearer token')
 export const known = (
   headers: HeaderList = [],
   identity: Identity = alice,
-): Authenticated & { readonly token: Secret } => ({
+): Known & { readonly token: Secret } => ({
   context: {
     id: '6e8f9f0e-6a0f-4a86-b8c5-6ba2d4b0b0a1',
     receivedAt: 0,

@@ -120,6 +120,8 @@ t.test('every flag arrives where it belongs', async t => {
         '--extra-user-headers=Team=a,"note=x, ""y""",team=b=c',
         '--extra-user-headers=cluster=prod',
         '--extra-user-header-client-ip',
+        '--token-passthrough',
+        '--token-passthrough-audiences=a,b',
         '--max-groups=1',
         '--credential-id-extra',
         '--max-in-flight-per-user=20',
@@ -165,6 +167,7 @@ t.test('every flag arrives where it belongs', async t => {
         fixed: { team: ['a', 'b=c'], note: ['x, "y"'], cluster: ['prod'] },
         clientIp: true,
       },
+      tokenPassthrough: { audiences: ['a', 'b'] },
       maxGroups: 1,
       maxInFlightPerUser: 20,
       closeStreamsAtTokenExpiry: true,
@@ -428,6 +431,10 @@ t.test('each fault names the flag, the value and what to change', async t => {
       [
         "--extra-user-header-client-ip: has no effect on the caller's own token; it needs Impersonate-*",
       ],
+    ],
+    [
+      ['--token-passthrough-audiences=a'],
+      ['--token-passthrough-audiences: needs --token-passthrough'],
     ],
     [['--max-groups=0'], ['--max-groups "0": must be a whole number of at least 1']],
     [['--max-groups=1.5'], ['--max-groups "1.5": must be a whole number of at least 1']],

@@ -44,7 +44,7 @@ export const granted = (
   { stripped = false } = {},
 ): Granted => ({
   context: context(about),
-  identity: grant.as,
+  identity: grant.as ?? alice,
   token: callersToken,
   expiresAt: Infinity,
   grant,

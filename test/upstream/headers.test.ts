@@ -9,7 +9,7 @@ import {
   upstreamHeaders,
   type GatewayCredential,
 } from '../../lib/upstream/headers.js'
-import { auditId, byCaller, byCallerAs, byGateway, context } from './granted.js'
+import { alice, auditId, byCaller, byCallerAs, byGateway, context } from './granted.js'
 
 const token: GatewayCredential = {
   authorization: new Secret('Bearer own.token', 'credential of the gateway'),
@@ -100,7 +100,7 @@ const harmless: HeaderList = [
 t.test('a hostile client says nothing of who it is, or from where: the whole list', async t => {
   t.strictSame(sent(hostile, byCaller), [...harmless, ...ours, ...callers], "caller's token")
   t.strictSame(
-    sent(hostile, byCallerAs(byCaller.as)),
+    sent(hostile, byCallerAs(alice)),
     [...harmless, ...ours, ...callers, ...asAlice],
     "caller's token, impersonating",
   )
@@ -298,7 +298,7 @@ t.test('the last line holds whatever the list above it got wrong', async t => {
   const as = [...user, ...groups]
   const auth = ['Authorization', 'Bearer own.token']
   const theirs = ['Authorization', 'Bearer caller.s.token']
-  const impersonating = byCallerAs(byCaller.as)
+  const impersonating = byCallerAs(alice)
   const cases: ReadonlyArray<readonly [string, Grant, readonly string[], 'passes' | 'refused']> = [
     ['gateway, named', byGateway, [...auth, ...as], 'passes'],
     ['gateway, nobody', byGateway, auth, 'refused'],

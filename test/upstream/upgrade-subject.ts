@@ -22,7 +22,7 @@ import { createAuthority } from '../actors/certificates.js'
 import { deferred } from '../actors/deferred.js'
 import type { HeaderLines } from '../actors/http1.js'
 import { connectRaw, requestBytes, type RawConnection } from '../actors/raw-client.js'
-import { byGateway, callersToken } from './granted.js'
+import { alice, byGateway, callersToken } from './granted.js'
 import { kubeconfig } from './kubeconfig.js'
 
 const authority = createAuthority('gateway')
@@ -93,7 +93,12 @@ export async function subject(t: Test, options: SubjectOptions = {}): Promise<Su
   const listener = await startListener(
     async (context, client) => {
       clients.push(client)
-      const known = { context, identity: grant.as, token: callersToken, expiresAt: Infinity }
+      const known = {
+        context,
+        identity: grant.as ?? alice,
+        token: callersToken,
+        expiresAt: Infinity,
+      }
       try {
         ended.push(await carry({ ...known, grant, stripped }, client))
       } catch (error) {
