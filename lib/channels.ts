@@ -65,6 +65,8 @@ export const facts = {
   token: fact<{ readonly result: 'hit' | 'miss' | 'shared' }>('token'),
   keysFetched: fact<{ readonly issuer: string; readonly result: 'ok' | 'error' }>('keys-fetched'),
   issuerReady: fact<{ readonly issuer: string; readonly ready: boolean }>('issuer-ready'),
+  /** No tokens of the issuer are accepted any more. */
+  issuerRemoved: fact<{ readonly issuer: string }>('issuer-removed'),
   reload: fact<{ readonly result: 'ok' | 'error' }>('reload'),
   /** `authorized`: allowed, or left to the API server; `denied`: not allowed, or not well-formed. */
   clientImpersonation: fact<{

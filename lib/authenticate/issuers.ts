@@ -1,3 +1,4 @@
+import { facts } from '../channels.js'
 import { Refusal } from '../refusal.js'
 import type { Authenticator } from './authenticator.js'
 import { foreignIssuer, issuerOf } from './claims.js'
@@ -62,6 +63,7 @@ export function createIssuers(options: IssuersOptions, ca?: string | Buffer): Is
       const successor = next.get(url)
       if (successor?.issuer !== member.issuer) member.issuer.retire()
       if (successor?.source === member.source) continue
+      if (successor === undefined) facts.issuerRemoved.publish({ issuer: url })
       const closed = member.source.close().finally(() => leaving.delete(closed))
       leaving.add(closed)
     }

@@ -175,7 +175,8 @@ export function createKeys(options: KeysOptions): Keys {
 
   const sayReady = (): void => {
     const ready = isReady()
-    if (ready === saidReady) return
+    // An answer that comes after the end is about an issuer that may have a successor, or none.
+    if (ready === saidReady || closing.signal.aborted) return
     saidReady = ready
     facts.issuerReady.publish({ issuer: issuerUrl, ready })
   }

@@ -133,6 +133,7 @@ export function createMetrics(): Metrics {
     facts.token.subscribe(({ result }) => looked(result).inc()),
     facts.keysFetched.subscribe(fetched),
     facts.issuerReady.subscribe(fact => ready.set({ issuer: fact.issuer }, fact.ready ? 1 : 0)),
+    facts.issuerRemoved.subscribe(({ issuer }) => ready.remove({ issuer })),
     facts.reload.subscribe(({ result }) => reloads.inc({ result })),
     facts.clientImpersonation.subscribe(({ action }) => impersonation.inc({ action })),
     facts.groupsLeftOut.subscribe(({ count }) => leftOut.inc(count)),

@@ -2,6 +2,7 @@ import t from 'tap'
 import { facts, type Notice } from '../../lib/channels.js'
 import { createKeys } from '../../lib/authenticate/keys.js'
 import type { SigningKey } from '../../lib/authenticate/signing-key.js'
+import { deferred } from '../actors/deferred.js'
 import { createFakeClock, turns, until } from './fake-clock.js'
 import {
   claims,
@@ -532,4 +533,22 @@ t.test('what happens is told: each fetch, readiness and every new reason once', 
     },
     { level: 'warn', msg: changed, fields: { issuer: issuerUrl, keys: 0, kids: [] } },
   ])
+})
+
+t.test('an answer that comes after the end tells nothing about readiness', async t => {
+  const readiness: boolean[] = []
+  t.teardown(facts.issuerReady.subscribe(({ ready }) => readiness.push(ready)))
+  const key: SigningKey = {
+    kid: 'a',
+    fingerprint: 'a',
+    fits: () => true,
+    verify: async () => true,
+  }
+  const answer = deferred<readonly SigningKey[]>()
+  const clock = createFakeClock()
+  const keys = createKeys({ issuerUrl, published: () => answer.promise, clock })
+  const closed = keys.close()
+  answer.resolve([key])
+  await closed
+  t.strictSame(readiness, [false])
 })
