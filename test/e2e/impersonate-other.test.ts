@@ -144,10 +144,14 @@ t.test('everybody and everything else is denied', async t => {
     ['--as=system:serviceaccount:default:other'],
     ['--as=system:serviceaccount:kube-system:deployer'],
   ]) {
-    t.match(await bob.run(...as, 'get', 'pods'), denied, as.join(' '))
+    t.match(await bob.run(...as, 'get', '--raw=/version'), denied, as.join(' '))
   }
   const carol = kubectlAs(t, 'carol', gateway)
-  t.match(await carol.run('--as=jane', 'get', 'pods'), denied, 'rights are those of the caller')
+  t.match(
+    await carol.run('--as=jane', 'get', '--raw=/version'),
+    denied,
+    'rights are those of the caller',
+  )
 })
 
 t.test('oneself with fewer groups needs no right, and has fewer rights', async t => {
@@ -156,7 +160,7 @@ t.test('oneself with fewer groups needs no right, and has fewer rights', async t
   t.equal((await alice.run('get', 'pods')).status, 0)
   t.equal((await alice.run(self, '--as-group=oidc:developers', 'get', 'pods')).status, 0)
   t.match(await alice.run(self, 'get', 'pods'), { status: 1, err: /cannot list resource "pods"/ })
-  t.match(await alice.run(self, '--as-group=oidc:viewers', 'get', 'pods'), denied)
+  t.match(await alice.run(self, '--as-group=oidc:viewers', 'get', '--raw=/version'), denied)
 })
 
 t.test('the audit log of the API server has the one who asked', async t => {
@@ -181,8 +185,8 @@ t.test("with the caller's own token the API server decides by itself", async t =
     flags: ['--client-impersonation=authorize'],
   })
   const carol = kubectlAs(t, 'carol', before)
-  t.match(await carol.run('--as=jane', 'get', 'pods'), {
+  t.match(await carol.run('--as=jane', 'get', '--raw=/version'), {
     status: 1,
-    err: /users "jane" is forbidden: User "oidc:carol" cannot impersonate resource "users"/,
+    err: /forbidden: User "oidc:carol" cannot impersonate/,
   })
 })
