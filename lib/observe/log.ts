@@ -1,6 +1,6 @@
 import { pino, type DestinationStream, type Logger } from 'pino'
 import { facts, type Notice } from '../channels.js'
-import { accessLine, levelOf, malformedLine, type AccessLine } from './access-line.js'
+import { accessFields, levelOf, malformedFields } from './access-line.js'
 import { describeError } from './error.js'
 
 export interface LogOptions {
@@ -26,7 +26,8 @@ export interface Log {
  */
 export function createLog(options: LogOptions): Log {
   const stderr = options.destination === undefined ? openStandardError() : undefined
-  const destination = options.destination ?? stderr ?? process.stderr
+  const gathered = stderr && gather(stderr)
+  const destination = options.destination ?? gathered ?? process.stderr
   const time = isoTime(options.now ?? Date.now)
   const log = pino(
     {
@@ -37,61 +38,71 @@ export function createLog(options: LogOptions): Log {
     },
     destination,
   )
-  // Every request pays for its line, and the engine's own serialiser costs it half of what pino's does.
-  const write = (level: string, line: AccessLine): void => {
-    const fields = JSON.stringify(line).slice(1)
-    destination.write(`{"level":"${level}","time":"${time()}","msg":"request",${fields}\n`)
-    soon()
-  }
-  // While one write is under way a flush does nothing, and what came meanwhile would lie there until
-  // the next line: it is repeated once the write is over.
-  let repeat = false
-  const flush = (): void => {
-    repeat = true
-    stderr?.flush()
-  }
-  stderr?.on('drain', () => {
-    if (!repeat) return
-    repeat = false
-    stderr.flush()
-  })
-  // Lines that come close together go out together: a write each would cost as much as the line.
-  let timer: NodeJS.Timeout | undefined
-  const soon = (): void => {
-    timer ??= setTimeout(() => {
-      timer = undefined
-      flush()
-    }, gatherMs).unref()
+  const write = (level: string, fields: string): void => {
+    destination.write(`{"level":"${level}","time":"${time()}","msg":"request",${fields}}\n`)
   }
   const subscriptions = [
     facts.notice.subscribe(notice => {
       writeNotice(log, notice)
-      flush()
+      gathered?.pass()
     }),
     facts.exchange.subscribe(exchange => {
       const level = levelOf(exchange.refusal)
-      if (log.isLevelEnabled(level)) write(level, accessLine(exchange))
+      if (log.isLevelEnabled(level)) write(level, accessFields(exchange))
     }),
     facts.malformed.subscribe(malformed => {
       const level = levelOf(malformed.refusal)
-      if (log.isLevelEnabled(level)) write(level, malformedLine(malformed))
+      if (log.isLevelEnabled(level)) write(level, malformedFields(malformed))
     }),
   ]
   let closed: Promise<void> | undefined
   return {
     flush: () => {
-      if (!closed) stderr?.flushSync()
+      if (closed) return
+      gathered?.pass()
+      stderr?.flushSync()
     },
     close: () => {
       for (const unsubscribe of subscriptions) unsubscribe()
-      clearTimeout(timer)
+      gathered?.pass()
       return (closed ??= ended(stderr))
     },
   }
 }
 
+interface Gathered extends DestinationStream {
+  /** Hands over what is held back. */
+  pass(): void
+}
+
+/**
+ * Hands on lines that come close together as one text: a write each would cost as much as the line. Here and
+ * not in the stream, which measures all it holds anew with every line.
+ */
+function gather(stream: DestinationStream): Gathered {
+  let held = ''
+  let timer: NodeJS.Timeout | undefined
+  const pass = (): void => {
+    clearTimeout(timer)
+    timer = undefined
+    if (held === '') return
+    const text = held
+    held = ''
+    stream.write(text)
+  }
+  return {
+    write: line => {
+      held += line
+      if (held.length >= gatherCharacters) pass()
+      else timer ??= setTimeout(pass, gatherMs).unref()
+    },
+    pass,
+  }
+}
+
 /** How long a line may wait for others. */
 const gatherMs = 50
+const gatherCharacters = 48 * 1024
 
 /**
  * Standard error without waiting for it: a reader that stalls must not stall requests. Beyond 32 MiB of
@@ -101,8 +112,7 @@ function openStandardError(): ReturnType<typeof pino.destination> {
   return pino.destination({
     fd: 2,
     sync: false,
-    minLength: 60 * 1024,
-    maxWrite: 64 * 1024,
+    minLength: 0,
     maxLength: 32 * 1024 * 1024,
   })
 }
