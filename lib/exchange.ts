@@ -36,6 +36,8 @@ export interface RequestContext {
   readonly head: RequestHead
   readonly info: RequestInfo
   readonly peer: Peer
+  /** Stands for the client's connection; only ever a key to remember something under. */
+  readonly connection?: object | undefined
   /** Fires when the client goes away, or the gateway stops. */
   readonly signal: AbortSignal
 }

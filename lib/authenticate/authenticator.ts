@@ -33,6 +33,8 @@ export type AnyVerdict = Verdict | ForeignVerdict
 /** Who waits for a verdict. The signal, fired when it need not come any more, is made when asked for. */
 export interface Waiting {
   readonly signal: AbortSignal
+  /** Stands for the client's connection: what is remembered under it goes when it does. */
+  readonly connection?: object | undefined
 }
 
 /**

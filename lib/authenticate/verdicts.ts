@@ -28,7 +28,8 @@ export interface VerdictsOptions {
 /**
  * Remembers whom a token belongs to, so that it is verified once, however often and however many at
  * a time it comes. Tokens are known by a digest under a key of this process alone: a dump of the memory
- * of verdicts gives no token and cannot be matched against any.
+ * of verdicts gives no token and cannot be matched against any. The token itself is kept as long as the
+ * connection that it last came on, and no verdict with it.
  */
 export interface Verdicts {
   /** Without a promise when it is remembered, and then always the same object. */
@@ -47,6 +48,8 @@ export function createVerdicts({ judge, now = Date.now, max = 10_000 }: Verdicts
     sizeCalculation: ({ verdict }) => sizeOf(verdict),
   })
   const flights = new Map<string, Flight>()
+  /** Of each connection the last token that was known: to compare it costs a tenth of its digest. */
+  const lastSeen = new WeakMap<object, { readonly token: string; readonly digest: string }>()
 
   const remember = (digest: string, { verdict, proof }: Judgement): Verdict => {
     if (verdict.outcome === 'authenticated' && proof?.live)
@@ -56,11 +59,17 @@ export function createVerdicts({ judge, now = Date.now, max = 10_000 }: Verdicts
 
   return {
     decide: (token, requester) => {
-      const digest = hash('sha256', secret + token, 'base64url')
+      const { connection } = requester
+      const last = connection && lastSeen.get(connection)
+      const isLast = last?.token === token
+      const digest = isLast ? last.digest : hash('sha256', secret + token, 'base64url')
       const known = remembered.get(digest)
       if (known !== undefined && known.proof.live) {
         tell('hit')
-        if (now() < known.verdict.expiresAt * 1000) return known.verdict
+        if (now() < known.verdict.expiresAt * 1000) {
+          if (connection !== undefined && !isLast) lastSeen.set(connection, { token, digest })
+          return known.verdict
+        }
         remembered.delete(digest)
         return { outcome: 'rejected', refusal: new Refusal('token_expired') }
       }

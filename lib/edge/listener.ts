@@ -123,10 +123,11 @@ export async function startListener(
       return
     }
     const client = clientFor(head)
-    const context = new Received(id, head, client, {
+    const peer = {
       address: options.peerAddress(socket?.remoteAddress, head.headers),
       encrypted: tls !== undefined,
-    })
+    }
+    const context = new Received(id, head, client, peer, socket)
     const isUpgrade = head.upgrade !== undefined
     const leave = drain.enter({ info: context.info, isUpgrade, client })
     const left = enter?.(client)
@@ -308,14 +309,22 @@ class Received implements RequestContext {
   readonly head: RequestHead
   readonly info: RequestInfo
   readonly peer: Peer
+  readonly connection: object | undefined
   readonly #client: Client
   #signal: AbortSignal | undefined
 
-  constructor(id: string, head: RequestHead, client: Client, peer: Peer) {
+  constructor(
+    id: string,
+    head: RequestHead,
+    client: Client,
+    peer: Peer,
+    connection: object | undefined,
+  ) {
     this.id = id
     this.head = head
     this.info = requestInfo(head.method, head.target)
     this.peer = peer
+    this.connection = connection
     this.#client = client
   }
 

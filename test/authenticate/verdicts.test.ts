@@ -101,6 +101,40 @@ t.test('a verdict goes with its proof', async t => {
   t.type(verdicts.decide('a', { signal }), Promise, 'nor is one remembered that came too late')
 })
 
+t.test('a connection remembers which token came last, and nothing else of it', async t => {
+  let now = 0
+  let proof = { live: true }
+  const judged: string[] = []
+  const verdicts = createVerdicts({
+    now: () => now,
+    judge: username => {
+      judged.push(username)
+      const identity = { username, groups: [], extra: {} }
+      return { verdict: { outcome: 'authenticated', identity, expiresAt: 1 }, proof }
+    },
+  })
+  const connection = {}
+  const whose = (token: string, on: object = connection): unknown => {
+    const verdict = verdicts.decide(token, { signal, connection: on })
+    if (verdict instanceof Promise) return 'a promise'
+    return verdict.outcome === 'authenticated' ? verdict.identity.username : verdict.refusal.code
+  }
+  const asked = ['a', 'a', 'b', 'b', 'a', 'a', 'c', 'a']
+  t.strictSame(
+    asked.map(token => whose(token)),
+    asked,
+  )
+  t.equal(whose('b', {}), 'b', 'on another connection')
+  t.strictSame(judged, ['a', 'b', 'c'])
+
+  proof.live = false
+  proof = { live: true }
+  t.equal(whose('a'), 'a')
+  t.strictSame(judged, ['a', 'b', 'c', 'a'], 'a proof that is gone')
+  now = 1_000
+  t.equal(whose('a'), 'token_expired')
+})
+
 t.test('a no is not remembered, said at once or later', async t => {
   let judged = 0
   const verdicts = createVerdicts({
