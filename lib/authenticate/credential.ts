@@ -10,21 +10,29 @@ import type { Credential } from './authenticator.js'
  * @throws Refusal `credential_missing`, `credential_ambiguous`, `credential_scheme`, `credential_malformed`
  */
 export function findCredential(head: RequestHead): Credential | undefined {
-  const presented = [...authorizations(head), ...bearerProtocols(head)]
-  const [only] = presented
-  if (only === undefined) return undefined
-  if (presented.length > 1) throw new Refusal('credential_ambiguous')
-  return { kind: 'bearer', token: new Secret(only(), 'token') }
-}
-
-/** A credential that is there, read only once it is known to be alone. */
-type Presented = () => string
-
-function* authorizations(head: RequestHead): Generator<Presented> {
+  let count = 0
+  let only: Presented = ''
   for (const [name, value] of head.headers) {
-    if (name.length === 13 && name.toLowerCase() === 'authorization') yield () => bearer(value)
+    if (name.length !== 13 || name.toLowerCase() !== 'authorization') continue
+    count += 1
+    only = value
+  }
+  if (head.upgrade === 'websocket') {
+    for (const presented of bearerProtocols(head)) {
+      count += 1
+      only = presented
+    }
+  }
+  if (count === 0) return undefined
+  if (count > 1) throw new Refusal('credential_ambiguous')
+  return {
+    kind: 'bearer',
+    token: new Secret(typeof only === 'string' ? bearer(only) : only(), 'token'),
   }
 }
+
+/** A credential that is there, read only once it is known to be alone: the field's value, or how to. */
+type Presented = string | (() => string)
 
 const bearerProtocol = 'base64url.bearer.authorization.k8s.io.'
 
@@ -33,8 +41,7 @@ const bearerProtocol = 'base64url.bearer.authorization.k8s.io.'
  * at the API server it must stand beside a real one. Anywhere else than on such an upgrade it is none.
  * (`k8s.io/apiserver/pkg/authentication/request/websocket`)
  */
-function* bearerProtocols(head: RequestHead): Generator<Presented> {
-  if (head.upgrade !== 'websocket') return
+function* bearerProtocols(head: RequestHead): Generator<() => string> {
   const protocols = head.headers
     .filter(([name]) => name.toLowerCase() === 'sec-websocket-protocol')
     .flatMap(([, value]) => value.split(','))
