@@ -133,6 +133,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     throw error instanceof ClusterFault ? error : new ClusterFault(said(error))
   }
   let credential = proof && spokenAs(proof)
+  let path = basePath(target.url)
   let complaint: string | undefined
   let looking: Promise<void> | undefined
   let renewing: Promise<boolean> | undefined
@@ -156,6 +157,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
         connection = next
       }
       target = nextTarget
+      path = basePath(target.url)
       const renewed = nextProof?.authorization !== proof?.authorization
       proof = nextProof
       if (renewed || changed) {
@@ -205,7 +207,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
       return target.url.origin
     },
     get basePath() {
-      return basePath(target.url)
+      return path
     },
     get namespace() {
       return target.namespace

@@ -340,9 +340,10 @@ const malformedAnswers: ReadonlySet<string> = new Set([
 
 /** How many transfer codings there are beyond one `chunked`, which undici has taken off. */
 function codings(fields: HeaderList): number {
-  const named = fields
-    .filter(([name]) => name.length === 17 && name.toLowerCase() === 'transfer-encoding')
-    .flatMap(([, value]) => value.toLowerCase().split(','))
-    .map(coding => coding.trim())
+  const named: string[] = []
+  for (const [name, value] of fields) {
+    if (name.length !== 17 || name.toLowerCase() !== 'transfer-encoding') continue
+    for (const coding of value.toLowerCase().split(',')) named.push(coding.trim())
+  }
   return named.length === 1 && named[0] === 'chunked' ? 0 : named.length
 }
