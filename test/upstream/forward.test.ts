@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { facts } from '../../lib/channels.js'
 import type { Outcome } from '../../lib/exchange.js'
@@ -404,6 +405,43 @@ t.test('the head of a watch is there before its first event, and each event at o
     ['watch', -1],
   ])
 })
+
+t.test('a client that drains late resumes its own answer, not the next one', async t => {
+  const { api, carry } = await subject(t)
+  api.respondWith(
+    bytes(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks('one', 'two')}`, {
+      thenEnd: false,
+    }),
+  )
+  const early = new RecordingClient()
+  early.isSlow = true
+  const first = carry(granted(), early)
+  await early.until(({ text }) => text === 'one')
+  early.drain()
+  await early.until(({ text }) => text === 'onetwo')
+  early.drain()
+  t.strictSame(await first, complete(early))
+
+  // The connection is free a turn later.
+  await pause(5)
+  const late = new RecordingClient()
+  late.isSlow = true
+  const second = carry(granted(), late)
+  await late.until(({ text }) => text === 'one')
+  early.drain()
+  await pause(5)
+  t.equal(late.text, 'one', 'still full')
+  late.drain()
+  await late.until(({ text }) => text === 'onetwo')
+  late.drain()
+  t.strictSame(await second, complete(late))
+  const [one, two] = [await api.request(0), await api.request(1)]
+  t.equal(one.connection.id, two.connection.id)
+})
+
+/** In the chunked coding, whole. */
+const chunks = (...texts: readonly string[]): string =>
+  [...texts, ''].map(text => `${text.length.toString(16)}\r\n${text}\r\n`).join('')
 
 t.test('when the client leaves, the request upstream ends', async t => {
   const { api, carry } = await subject(t)
