@@ -22,9 +22,9 @@ export function accessFields(exchange: Exchange): string {
   const actingAs = grant && isOther(grant.decision) ? grant.as?.username : undefined
   const durationMs = Math.round((endedAt - context.receivedAt) * 100) / 100
   return (
-    `"auditID":${quoted(context.id)},"method":${quoted(head.method)},"path":${quoted(path)}` +
-    `,"verb":${quoted(info.verb)}${member('resource', info.resource)}` +
-    `${member('subresource', info.subresource)},"protocol":"${head.protocol}"` +
+    `"auditID":${quoted(context.id)},"method":${quoted(bounded(head.method, 32))}` +
+    `,"path":${quoted(path)},"verb":${quoted(info.verb)}${segment('resource', info.resource)}` +
+    `${segment('subresource', info.subresource)},"protocol":"${head.protocol}"` +
     `,"peer":${quoted(context.peer.address)}${member('user', identity?.username)}` +
     (identity === undefined ? '' : `,"groups":${identity.groups.length}`) +
     `${member('actingAs', actingAs)},"decision":"${grant?.decision ?? 'refused'}"` +
@@ -43,6 +43,10 @@ const isOther = (decision: string): boolean => decision.endsWith('_other')
 
 const member = (name: string, value: string | undefined): string =>
   value === undefined ? '' : `,"${name}":${quoted(value)}`
+
+/** A word of the path, which stands there as the client wrote it. */
+const segment = (name: string, value: string | undefined): string =>
+  member(name, value && bounded(value, 256))
 
 /** As JSON has it. Hardly any text has a character that it escapes, and looking for one is cheap. */
 const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text))

@@ -212,10 +212,15 @@ t.test('a token in any header, in the query or in the path never reaches the log
   const names = ['Authorization', 'Cookie', 'X-Anything', 'Sec-WebSocket-Protocol', 'User-Agent']
   const headers: HeaderList = names.map(name => [name, `Bearer ${token}`])
   const { text, lines } = await logged('debug', () => {
-    for (const target of [`/api?token=${token}`, `/api/${token}/x`]) {
+    for (const [method, target] of [
+      ['GET', `/api?token=${token}`],
+      ['GET', `/api/${token}/x`],
+      ['GET', `/api/v1/${token}/x/${token}`],
+      [token, '/api'],
+    ] as const) {
       facts.exchange.publish(
         exchange({
-          context: context('GET', target, headers),
+          context: context(method, target, headers),
           refusal: new Refusal('internal', `saw ${token}`, {
             cause: new Error(token, { cause: token }),
           }),
@@ -223,26 +228,35 @@ t.test('a token in any header, in the query or in the path never reaches the log
       )
     }
   })
-  t.equal(lines.length, 2)
+  t.equal(lines.length, 4)
   for (const part of token.split('.')) t.notOk(text.includes(part), part)
   t.match(lines, [
     { path: '/api', userAgent: 'Bearer [token]', detail: 'saw [token]' },
     { path: '/api/[token]/x', userAgent: 'Bearer [token]' },
+    { path: '/api/v1/[token]/x/[token]', resource: '[token]', subresource: '[token]' },
+    { path: '/api' },
   ])
 })
 
 t.test('what a client wrote is bounded, and stays on its line', async t => {
-  const { lines } = await logged('info', () =>
-    facts.exchange.publish(
-      exchange({
-        context: context('GET', `/${'a'.repeat(5000)}`, [['User-Agent', 'b"\n{}'.repeat(1000)]]),
-      }),
-    ),
-  )
+  const { lines } = await logged('info', () => {
+    for (const [method, target] of [
+      ['GET', `/${'a'.repeat(5000)}`],
+      ['C'.repeat(5000), `/api/v1/${'d'.repeat(5000)}/x/${'e'.repeat(5000)}`],
+    ] as const) {
+      const headers = [['User-Agent', 'b"\n{}'.repeat(1000)]] as const
+      facts.exchange.publish(exchange({ context: context(method, target, headers) }))
+    }
+  })
   t.match(lines, [
     { path: `/${'a'.repeat(1023)}…`, userAgent: `${'b"\n{}'.repeat(52).slice(0, 256)}…` },
+    {
+      method: `${'C'.repeat(32)}…`,
+      resource: `${'d'.repeat(256)}…`,
+      subresource: `${'e'.repeat(256)}…`,
+    },
   ])
-  t.equal(lines.length, 1)
+  t.equal(lines.length, 2)
 })
 
 t.test('after close nothing is heard', async t => {
