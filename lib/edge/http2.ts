@@ -15,14 +15,19 @@ export class Http2Client implements EdgeClient {
   #awaitsInvitation: boolean
   readonly #isHead: boolean
   #close = false
+  /** The answer is over with its head: HTTP/2 has ended it then, whatever the API server still says. */
+  #isBodiless = false
+  #ended = false
 
   constructor(stream: ServerHttp2Stream, head: RequestHead) {
     this.#stream = stream
     this.#isHead = head.method === 'HEAD'
-    this.body = head.hasBody ? new RequestBody(stream) : undefined
+    this.body = head.hasBody ? new RequestBody(stream, () => !stream.aborted) : undefined
     this.#awaitsInvitation =
       head.hasBody && head.headers.some(([name]) => name.toLowerCase() === 'expect')
-    stream.once('close', () => this.#departures.left(stream.writableFinished && !stream.aborted))
+    stream.once('close', () =>
+      this.#departures.left(this.#ended && stream.writableFinished && !stream.aborted),
+    )
     stream.on('error', ignore)
     this.body?.on('error', ignore)
   }
@@ -45,8 +50,8 @@ export class Http2Client implements EdgeClient {
     }
     // Closing a stream, Node ends the answer before it resets the stream, and a client believes the end. So
     // the last word of an answer whose length is not known is kept back until `end` was meant.
-    const keepsLastWord =
-      fields['content-length'] === undefined && !this.#isHead && !bodiless.has(status)
+    this.#isBodiless = this.#isHead || bodiless.has(status)
+    const keepsLastWord = fields['content-length'] === undefined && !this.#isBodiless
     this.#stream.respond(fields, { waitForTrailers: keepsLastWord })
     this.#stream.once(keepsLastWord ? 'wantTrailers' : 'finish', () => {
       if (keepsLastWord) this.#stream.sendTrailers({})
@@ -56,13 +61,14 @@ export class Http2Client implements EdgeClient {
   }
 
   write(chunk: Buffer): boolean {
-    return this.#stream.write(chunk)
+    return this.#isBodiless || this.#stream.write(chunk)
   }
 
   /** HTTP/2 sends the head at once. */
   flush(): void {}
 
   end(): void {
+    this.#ended = true
     this.#stream.end()
   }
 
@@ -104,7 +110,8 @@ export class Http2Client implements EdgeClient {
   }
 
   #left(): void {
-    this.#departures.left(!this.#stream.aborted)
+    // Of an answer that must have no body nobody waits for more: who still sends one is let go of.
+    this.#departures.left(this.#ended && !this.#stream.aborted)
     // Nobody reads the rest of the body: tell the client to stop (RFC 9113, 8.1).
     if (this.body && !this.body.received) this.#stream.close(constants.NGHTTP2_NO_ERROR)
     // GOAWAY: streams that are open go on, new ones need another connection.

@@ -9,22 +9,28 @@ export class RequestBody extends Readable {
   readonly #take = (chunk: Buffer): void => {
     if (!this.push(chunk)) this.#source.pause()
   }
+  readonly #isWhole: () => boolean
   readonly #end = (): void => {
-    this.push(null)
+    if (this.#isWhole()) this.push(null)
+    else this.destroy(incomplete())
   }
   readonly #broken = (): void => {
-    if (!this.#source.readableEnded)
-      this.destroy(new Error('the client did not send the whole body'))
+    if (!this.#source.readableEnded) this.destroy(incomplete())
   }
 
-  constructor(source: Readable) {
+  /**
+   * @param isWhole whether the end of the source is that of the body: Node ends an HTTP/2 stream as well that was
+   * reset with NO_ERROR in its middle
+   */
+  constructor(source: Readable, isWhole = always) {
     super()
     this.#source = source
+    this.#isWhole = isWhole
     source.on('data', this.#take).once('end', this.#end).once('close', this.#broken)
     source.on('error', this.#broken)
     source.pause()
     // An empty body may be over before anybody asks for it.
-    if (source.readableEnded) this.push(null)
+    if (source.readableEnded) this.#end()
   }
 
   override _read(): void {
@@ -64,3 +70,7 @@ export class RequestBody extends Readable {
     source.resume()
   }
 }
+
+const incomplete = (): Error => new Error('the client did not send the whole body')
+
+const always = (): boolean => true

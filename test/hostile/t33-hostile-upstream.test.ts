@@ -226,6 +226,21 @@ t.test('hostile answers become a 502 or a cut, and hurt nobody else', async t =>
 
   const resets: Responder = (_, answer) => answer.reset()
   for (const reply of await attack(resets, 'a reset')) t.equal(reply.status, 502)
+
+  // HTTP/2 has no body where HTTP has none; one that comes all the same holds nothing, however long it is.
+  api.respondWith(async (request, answer) => {
+    const chunk = `1000\r\n${'x'.repeat(4096)}\r\n`
+    await answer.raw(`HTTP/1.1 205 Reset\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`)
+    await request.gone
+  })
+  const before = api.forwarded.length
+  const path = '/api/v1/namespaces/default/pods/a/proxy/'
+  const bodiless = await askOver('HTTP/2', world, { token, path })
+  t.strictSame([bodiless.status, bodiless.body.length, bodiless.complete], [205, 0, true])
+  await gateway.waitForLog(line => line['path'] === path)
+  t.not(await (await api.request(before)).gone, 'answered')
+  t.equal(await gateway.metric('gateway_open_streams{kind="proxy"}'), 0)
+
   t.equal((await gateway.admin('/livez')).status, 200)
   t.notOk(
     gateway.logs.some(({ text }) => text !== undefined),

@@ -10,6 +10,7 @@ import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import { cutBody } from '../actors/api-server-answers.js'
 import type { Responder } from '../actors/api-server.js'
+import { connectH2Frames, requestFields } from '../actors/h2-frames.js'
 import { rawRequest } from '../actors/raw-client.js'
 import { startedWorld } from '../actors/world.js'
 import { askOver } from './clients.js'
@@ -96,6 +97,19 @@ t.test('what breaks off upstream breaks off for the client', async t => {
     await rawRequest({ ...target, bytes: [head + body, 100], thenEnd: true })
     const request = await api.request(before)
     await t.rejects(request.whole, `${lines}: the API server sees no end of the body`)
+  }
+
+  // Also not who resets a stream and says that nothing is wrong.
+  for (const code of [0, 8]) {
+    const before = api.forwarded.length
+    const client = await connectH2Frames(target)
+    const fields = requestFields('POST', '/upload', 'x', [['authorization', `Bearer ${token}`]])
+    await client.headers(1, fields, { open: true })
+    await client.data(1, 'hello', { open: true })
+    const request = await api.request(before)
+    await client.rst(1, code)
+    await t.rejects(request.whole, `HTTP/2, RST_STREAM ${String(code)}: no end of the body`)
+    client.destroy()
   }
 
   api.respondWith()
