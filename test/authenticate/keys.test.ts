@@ -547,6 +547,7 @@ t.test('an answer that comes after the end tells nothing about readiness', async
   const answer = deferred<readonly SigningKey[]>()
   const clock = createFakeClock()
   const keys = createKeys({ issuerUrl, published: () => answer.promise, clock })
+  await turns()
   const closed = keys.close()
   answer.resolve([key])
   await closed
