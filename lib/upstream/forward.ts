@@ -11,6 +11,7 @@ import { assertGranted, upstreamHeaders, type GatewayCredential } from './header
 import { isOwnCredentialRefused } from './refused-credential.js'
 import { endsByReset } from './reset.js'
 import { onceSent, type SentOn } from './sent-on.js'
+import { pathBelow } from './target-path.js'
 import { whoseConnection } from './whose-connection.js'
 
 /** What forwarding needs to know of the cluster; `cluster.ts` has it. */
@@ -84,14 +85,15 @@ function attempt(
   const headers = assertGranted(upstreamHeaders(context, grant, credential), grant, credential)
   const { method, target } = context.head
   const { longRunning } = context.info
+  // The only things that say where this goes are the pool's origin and a path behind its own.
+  const path = pathBelow(upstream.basePath, target)
   return new Promise((resolve, reject) => {
     client.invite()
     const exchange = new Relay(granted, client, until, resolve, reject)
     const use = longRunning === undefined ? 'request' : 'stream'
     upstream.dispatcher(fresh ? 'fresh' : use, whoseConnection(grant)).dispatch(
       {
-        // The only things that say where this goes are the pool's origin and a path behind it.
-        path: upstream.basePath + target,
+        path,
         method: method,
         headers,
         body: client.body ?? null,

@@ -11,6 +11,7 @@ import type { ConnectionOptions, Whose } from './cluster.js'
 import { openGranted } from './granted-connection.js'
 import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
 import { isOwnCredentialRefused } from './refused-credential.js'
+import { pathBelow } from './target-path.js'
 import { tunnel, type Farewell, type Side } from './tunnel.js'
 import { whoseConnection } from './whose-connection.js'
 
@@ -95,10 +96,10 @@ function ask(
     grant,
     credential,
   )
+  const path = pathBelow(upstream.basePath, head.target)
   const connection = upstream.connection(whoseConnection(grant))
   const isPlain = connection.protocol === 'http:'
   return new Promise((resolve, reject) => {
-    const path = upstream.basePath + head.target
     const request = openGranted(connection, { method: head.method, path, headers })
     request.setNoDelay(true)
     // The only clock that runs from here on: it finds out that the other end is no more.

@@ -9,8 +9,10 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { connectH2Frames, requestFields } from '../actors/h2-frames.js'
+import { startApiServer } from '../actors/api-server.js'
+import { tempDir, writeKubeconfig } from '../actors/files.js'
 import { rawRequest } from '../actors/raw-client.js'
-import { startedWorld } from '../actors/world.js'
+import { gatewayToken, startedWorld } from '../actors/world.js'
 import { answered, answered2, badRequest, badRequest2 } from './status.js'
 
 t.test('no request target leads anywhere but to the API server', async t => {
@@ -109,4 +111,38 @@ t.test('no request target leads anywhere but to the API server', async t => {
   )
   t.equal(visits, 0)
   t.strictSame(api.faults, [])
+})
+
+/*
+ * Where one host serves many clusters behind paths, what is beside them (its own API, for one) knows nothing of
+ * `Impersonate-User`, and `..` leads there, with the credential of the gateway.
+ */
+t.test('no request target leads out of the path that the kubeconfig names', async t => {
+  const api = await startApiServer()
+  const directory = tempDir(t)
+  const server = `${api.url}/clusters/a`
+  const kubeconfig = writeKubeconfig(directory, { server, ca: api.ca, token: gatewayToken })
+  const world = await startedWorld(t, {
+    mode: 'gateway',
+    api,
+    flags: [`--kubeconfig=${kubeconfig}`],
+  })
+  const upgrade = [
+    ['Connection', 'Upgrade'],
+    ['Upgrade', 'websocket'],
+  ] as const
+  for (const path of ['/../../v3/users', '/api/%2e%2e/%2E%2E/b', '/api/..%2f..%2fb', '/..']) {
+    t.strictSame(answered(await world.ask({ path })), badRequest, path)
+    t.strictSame(
+      answered(await world.ask({ path, headers: upgrade })),
+      badRequest,
+      `${path}, upgrade`,
+    )
+  }
+  t.equal((await world.ask({ path: '/api?a=/../b' })).response?.status, 200)
+  const isOwnQuestion = /\/selfsubject\w+reviews$/
+  t.strictSame(
+    api.forwarded.map(({ target }) => target).filter(target => !isOwnQuestion.test(target)),
+    ['/clusters/a/api?a=/../b'],
+  )
 })
