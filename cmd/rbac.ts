@@ -1,5 +1,6 @@
 import { anonymousIdentity } from '../lib/authenticate/anonymous.js'
 import { credentialIdKey } from '../lib/authenticate/claim-mapping.js'
+import { createGroupSelection } from '../lib/authenticate/group-selection.js'
 import { originalUser } from '../lib/impersonate/asked.js'
 import { emptyManifest, manifest } from '../lib/rbac/manifest.js'
 import {
@@ -32,8 +33,9 @@ ClusterRole and its binding, for kubectl apply. Takes the flags of serve (serve 
   --service-account <name>  its name, and that of the role (default impersonation-gateway)
   --help                    says this
 
-Without --group the legacy role can name every group, system:masters too: serve refuses a credential with
-such a role. Name the groups, or take --mode=constrained.
+Without --group, and without --allowed-groups that names each, the legacy role can name every group,
+system:masters too: serve starts with it, and warns of it at start and every hour. Name the groups, or take
+--mode=constrained.
 `
 
 const ownFlags = {
@@ -112,14 +114,14 @@ export function rightsOf(
   settings: ServeSettings,
   { rules, anonymous }: Authentication,
 ): RightsConfiguration {
-  const { allowed, denied } = settings.groups
   const clientImpersonation = settings.clientImpersonation === 'authorize'
-  const isList = allowed?.every(entry => !entry.endsWith('*')) ?? false
+  const mapped = rules.some(({ groups }) => groups !== undefined)
+  // The groups of whoever comes without a credential are not selected among.
+  const anonymousGroups = anonymous?.enabled === true ? anonymousIdentity.groups : []
+  const fromTokens = mapped ? closedByName(settings) : []
   return {
-    groups: rules.some(({ groups }) => groups !== undefined),
-    ...(allowed &&
-      isList &&
-      !clientImpersonation && { onlyGroups: allowed.filter(group => !denied.includes(group)) }),
+    groups: mapped || anonymousGroups.length > 0,
+    ...(fromTokens && !clientImpersonation && { onlyGroups: [...fromTokens, ...anonymousGroups] }),
     uid: rules.some(({ uid }) => uid !== undefined),
     extraKeys: [
       ...rules.flatMap(({ extra }) => extra.map(({ key }) => key)),
@@ -132,13 +134,20 @@ export function rightsOf(
       ...settings.reserved.users,
       ...(anonymous?.enabled === true ? [anonymousIdentity.username] : []),
     ],
-    reservedGroups: [
-      ...settings.reserved.groups,
-      ...(anonymous?.enabled === true ? anonymousIdentity.groups : []),
-    ],
+    reservedGroups: [...settings.reserved.groups, ...anonymousGroups],
     clientImpersonation,
     tokenReview: settings.tokenPassthrough !== undefined,
   }
+}
+
+/** The groups that can be sent, prefix included, where `--allowed-groups` names each. */
+function closedByName({ groups, reserved }: ServeSettings): readonly string[] | undefined {
+  const { allowed, denied } = groups
+  if (allowed === undefined || allowed.some(entry => entry.endsWith('*'))) return undefined
+  const select = createGroupSelection({ deniedGroups: denied, maxGroups: Infinity })
+  return select(allowed).kept.filter(
+    group => !group.startsWith('system:') || reserved.groups.has(group),
+  )
 }
 
 const closedSets = (values: {
@@ -155,11 +164,16 @@ function wrongSets(
   mode: RightsMode,
   { users = [], groups = [], extraKeys = [] }: ClosedSets,
 ): readonly string[] {
-  const { clientImpersonation, reservedUsers, reservedGroups } = configuration
+  const { clientImpersonation, reservedUsers, reservedGroups, onlyGroups } = configuration
   const faults: string[] = []
   if (groups.length > 0 && !configuration.groups && !clientImpersonation) {
     const says = 'is not needed: callers have no groups, since --oidc-groups-claim is not given'
     faults.push(fault('--group', groups[0], says))
+  }
+  for (const group of configuration.groups ? groups : []) {
+    if (onlyGroups?.includes(group) === false && !group.startsWith('system:')) {
+      faults.push(fault('--group', group, 'is never sent: --allowed-groups does not let it'))
+    }
   }
   if (extraKeys.length > 0 && !clientImpersonation) {
     const says =
@@ -205,7 +219,7 @@ function openWarnings(
   )
   return mode === 'legacy' && open
     ? [
-        'this role can say system:masters, and serve refuses it for that; name the groups (--group=…), or use --mode=constrained',
+        'this role can say system:masters, and serve warns of it at start and every hour; name the groups (--group=… for each, or --allowed-groups), or on Kubernetes 1.36 or newer use --mode=constrained',
       ]
     : []
 }

@@ -15,6 +15,9 @@ export interface Exchange {
   readonly endedAt: number
 }
 
+/** What an examination of the gateway's own credential comes to. */
+export type RightsVerdict = 'least' | 'missing' | 'open' | 'excess' | 'unknown'
+
 /** A request that never became one: refused while its head was read. */
 export interface Malformed {
   readonly id: string
@@ -77,7 +80,5 @@ export const facts = {
   stream: fact<{ readonly kind: StreamKind; readonly change: 1 | -1 }>('stream'),
   privileged: fact<{ readonly privileged: boolean }>('privileged'),
   /** What an examination of the gateway's own credential came to. */
-  credentialRights: fact<{ readonly verdict: 'least' | 'missing' | 'excess' | 'unknown' }>(
-    'credential-rights',
-  ),
+  credentialRights: fact<{ readonly verdict: RightsVerdict }>('credential-rights'),
 } as const

@@ -140,7 +140,7 @@ export function createMetrics(): Metrics {
     facts.stream.subscribe(({ kind, change }) => streams.inc({ kind }, change)),
     facts.privileged.subscribe(fact => privileged.set(fact.privileged ? 1 : 0)),
     facts.credentialRights.subscribe(fact => {
-      for (const verdict of ['least', 'missing', 'excess', 'unknown']) {
+      for (const verdict of ['least', 'missing', 'open', 'excess', 'unknown']) {
         rights.set({ verdict }, verdict === fact.verdict ? 1 : 0)
       }
     }),

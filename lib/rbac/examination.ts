@@ -1,19 +1,23 @@
+import type { RightsVerdict } from '../channels.js'
 import { allowances } from './allowed.js'
 import { readAllowed, readRules } from './answers.js'
 import { missingFrom } from './missing.js'
-import type { RightsConfiguration } from './needed.js'
-import { accessSpec, administrator, probes } from './probes.js'
-import { allows, beyond, inWords, type Allowance, type Rule } from './rule.js'
+import { leavesGroupsOpen, type RightsConfiguration } from './needed.js'
+import { accessSpec, administrator, anyGroup, masters, probes } from './probes.js'
+import { allows, beyond, inWords, isAmong, type Allowance, type Rule } from './rule.js'
 
 /** What is known of the rights of the gateway's own credential. */
 export interface Findings {
   /**
    * `excess`: proven to have more than is needed, whatever else is missing or unknown; `unknown`: not all could be
-   * found out; `missing`: lacks something; `least`: has what is needed, and no more that could be found.
+   * found out; `open`: can say system:masters, by the one rule that the configuration cannot do without; `missing`:
+   * lacks something; `least`: has what is needed, and no more that could be found.
    */
-  readonly verdict: 'least' | 'missing' | 'excess' | 'unknown'
+  readonly verdict: RightsVerdict
   /** What it may do beyond what is needed, in words. */
   readonly excess: readonly string[]
+  /** By which needed rule it can say system:masters, in words. RBAC has no smaller one for groups of any name. */
+  readonly open?: string
   /** The rules that it lacks, in words. */
   readonly missing: readonly string[]
   /** Why something could not be found out. */
@@ -77,8 +81,12 @@ export async function examine(
   const unneeded = probes.filter(probe => beyond(probe, held).length > 0)
   const answers = await inTurn(unneeded, may)
   const rules = excessRules(listed, held)
-  const asked = unneeded.filter((probe, at) => answers[at] === true && !isAmong(rules, probe))
   const incomplete = listed.length < namespaces.length || listed.some(one => one.incomplete)
+  const open = leavesGroupsOpen(configuration) ? openRule(listed, incomplete) : undefined
+  const proven = unneeded.filter(
+    (probe, at) => answers[at] === true && !isAmongExcess(rules, probe),
+  )
+  const asked = proven.filter(probe => probe !== masters || open === undefined)
   return found({
     excess: [
       ...rules.map(inPlace),
@@ -86,6 +94,7 @@ export async function examine(
         advice === undefined ? inWords(rule) : `${inWords(rule)} (${advice})`,
       ),
     ],
+    ...(open !== undefined && proven.includes(masters) && { open }),
     missing: incomplete || !listedAtHome ? [] : missingFrom(listedAtHome.rules, configuration),
     failures,
     incomplete,
@@ -94,10 +103,11 @@ export async function examine(
 
 function found({
   excess,
+  open,
   missing,
   failures,
   incomplete,
-}: Pick<Findings, 'excess' | 'missing' | 'incomplete'> & {
+}: Pick<Findings, 'excess' | 'open' | 'missing' | 'incomplete'> & {
   readonly failures: readonly string[]
 }): Findings {
   const [unknown] = failures
@@ -106,10 +116,19 @@ function found({
       ? 'excess'
       : unknown !== undefined
         ? 'unknown'
-        : missing.length > 0
-          ? 'missing'
-          : 'least'
-  return { verdict, excess, missing, ...(unknown !== undefined && { unknown }), incomplete }
+        : open !== undefined
+          ? 'open'
+          : missing.length > 0
+            ? 'missing'
+            : 'least'
+  return {
+    verdict,
+    excess,
+    ...(open !== undefined && { open }),
+    missing,
+    ...(unknown !== undefined && { unknown }),
+    incomplete,
+  }
 }
 
 /** A few at a time: a credential is examined beside everything else that goes on at a start. */
@@ -127,6 +146,19 @@ async function inTurn<T, R>(
   }
   await Promise.all([work(), work(), work(), work()])
   return results
+}
+
+/**
+ * Where the right to say any group comes from: the rule that `rbac` prints for open groups, with no word in it that
+ * stands for more. Undefined when a complete list shows no such rule: then something else gives it.
+ */
+function openRule(listed: readonly Listed[], incomplete: boolean): string | undefined {
+  if (listed.length > 0 && listed.every(({ rules }) => isAmong(rules, anyGroup))) {
+    return inWords(anyGroup)
+  }
+  return incomplete
+    ? 'by a rule that the API server does not list, since its list is not complete'
+    : undefined
 }
 
 interface Listed {
@@ -163,7 +195,7 @@ const inPlace = ({ namespaces, ...rule }: Excess): string =>
     ? inWords(rule)
     : `${inWords(rule)}, in the namespace ${namespaces.join(', ')}`
 
-function isAmong(rules: readonly Excess[], probe: Rule): boolean {
+function isAmongExcess(rules: readonly Excess[], probe: Rule): boolean {
   const everywhere = rules.filter(rule => rule.namespaces === undefined)
   const [verb = ''] = probe.verbs
   const [group = ''] = probe.apiGroups ?? []

@@ -106,6 +106,12 @@ export function neededRights(
   return rights
 }
 
+/** Whether the configuration itself lets callers be in groups of any name. */
+export const leavesGroupsOpen = (configuration: RightsConfiguration): boolean =>
+  neededRights(configuration, 'legacy').some(
+    ({ resources, resourceNames }) => resources?.includes('groups') && resourceNames === undefined,
+  )
+
 /**
  * Extra keys that constrained impersonation refuses, whatever the rights: it wants `domain/path`, in lower case.
  */
@@ -132,7 +138,8 @@ function namesOf(configuration: RightsConfiguration, mode: RightsMode, closed: C
   const isPlain = (user: string): boolean =>
     accountOf(user) === undefined && (mode === 'legacy' || nodeOf(user) === undefined)
   const all = sorted([...(closed.users ?? []), ...reservedUsers])
-  const groups = closed.groups ? [...closed.groups, ...reservedGroups] : onlyGroups
+  const named = closed.groups && [...closed.groups, ...reservedGroups]
+  const groups = named?.filter(group => onlyGroups?.includes(group) ?? true) ?? onlyGroups
   return {
     ...(closed.users?.some(isPlain) && { users: all.filter(isPlain) }),
     ...(groups && { groups: sorted(groups) }),

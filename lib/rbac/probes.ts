@@ -10,13 +10,24 @@ const probe = (
   verb: string,
   apiGroup: string,
   resource: string,
-  more: { readonly resourceNames?: readonly string[]; readonly advice?: string } = {},
+  more: { readonly advice?: string } = {},
 ): Probe => ({ verbs: [verb], apiGroups: [apiGroup], resources: [resource], ...more })
 
 const rbac = 'rbac.authorization.k8s.io'
 
 /** Whoever may do this is a cluster administrator, and nothing else needs to be asked. */
 export const administrator: Probe = probe('*', '*', '*')
+
+/** The rule that open groups need where impersonation is not constrained. RBAC cannot exclude a name from it. */
+export const anyGroup: Rule = probe('impersonate', '', 'groups')
+
+/** Whoever may say this is a cluster administrator in one header. */
+export const masters: Probe = {
+  ...anyGroup,
+  resourceNames: ['system:masters'],
+  advice:
+    'name the groups (rbac --group=… for each, or --allowed-groups), or on Kubernetes 1.36 or newer use rbac --mode=constrained, where nobody can',
+}
 
 /**
  * What is asked about by name: a list of rules need not be complete, and these are the ways from a credential
@@ -43,11 +54,7 @@ export const probes: readonly Probe[] = [
   probe('impersonate', '', 'serviceaccounts', {
     advice: 'name those that are meant: rbac --user=system:serviceaccount:<namespace>:<name>',
   }),
-  probe('impersonate', '', 'groups', {
-    resourceNames: ['system:masters'],
-    advice:
-      'a rule on groups without resourceNames can say it: name the groups (rbac --group=… for each), or on Kubernetes 1.36 or newer use rbac --mode=constrained, where nobody can',
-  }),
+  masters,
   probe('impersonate:serviceaccount', 'authentication.k8s.io', 'serviceaccounts'),
   probe('impersonate:arbitrary-node', 'authentication.k8s.io', 'nodes'),
   probe('approve', 'certificates.k8s.io', 'signers'),

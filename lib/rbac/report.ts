@@ -33,12 +33,15 @@ export function createReport({
   let hasStarted = false
   return findings => {
     facts.credentialRights.publish({ verdict: findings.verdict })
-    const { excess, missing, unknown, incomplete } = findings
+    const { excess, open, missing, unknown, incomplete } = findings
     if (findings.verdict !== 'unknown') said = undefined
     switch (findings.verdict) {
       case 'excess':
         // A gateway that is refused for it says so itself, at its end.
         if (accepted || hasStarted) warn(accepted ? unsafe : grown, { excess })
+        break
+      case 'open':
+        warn(groupsAreOpen, { open, incomplete, ...(missing.length > 0 && { missing }) })
         break
       case 'missing':
         warn(
@@ -79,9 +82,19 @@ const unsafe =
 const grown =
   'UNSAFE: the credential of this gateway has more rights than it needs. The gateway will not start with it again.'
 
+const howToClose =
+  'name the groups (rbac --group=… for each, or --allowed-groups), or on Kubernetes 1.36 or newer use rbac --mode=constrained'
+const groupsAreOpen = `UNSAFE: the credential of this gateway can say every group, system:masters too, since the configuration leaves groups open: whoever gets hold of it is a cluster administrator. To close it, ${howToClose}.`
+
 /** What `/readyz?verbose` says of it; nothing when all is well. */
-export function remarkOn({ verdict, excess, missing, unknown }: Findings): string | undefined {
+export function remarkOn(findings: Findings): string | undefined {
+  const { verdict, excess, open, missing, unknown } = findings
   switch (verdict) {
+    case 'open':
+      return [
+        `the credential of the gateway can say system:masters (${open ?? ''}); to close it, ${howToClose}`,
+        ...(missing.length > 0 ? [`it lacks rights: ${missing.join('; ')}`] : []),
+      ].join('; ')
     case 'excess':
       return `the credential of the gateway has rights too much: ${excess.join('; ')}`
     case 'missing':

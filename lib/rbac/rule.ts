@@ -120,6 +120,16 @@ export function allows(
   )
 }
 
+/** Whether one of these rules gives all of `wanted`, and every word of it stands there: no `*`, no list of names. */
+export const isAmong = (rules: readonly Rule[], wanted: Rule): boolean =>
+  rules.some(
+    rule =>
+      !isClosed(rule.resourceNames) &&
+      wanted.verbs.every(verb => rule.verbs.includes(verb)) &&
+      (wanted.apiGroups ?? []).every(group => rule.apiGroups?.includes(group)) &&
+      (wanted.resources ?? []).every(resource => rule.resources?.includes(resource)),
+  )
+
 /** A rule in words: `get, list secrets, named "a"`. */
 export function inWords({
   verbs,

@@ -129,17 +129,64 @@ t.test('holding cluster-admin it does not start', async t => {
   )
 })
 
-t.test('a legacy role that names no group is refused: it can say system:masters', async t => {
+t.test('a legacy role that names no group serves, and says that it is open', async t => {
   const token = await gatewayAccount(t, where(), 'rights-open', own())
-  const [first = '', ...rest] = await refused(t, withToken(t, token))
-  t.match(
-    first,
-    /^the credential of the gateway has a right too much: impersonate on groups, named "system:masters" \(/,
-  )
-  t.equal(rest.length, 1)
+  const gateway = await startInFront(t, { mode: 'gateway', flags: [withToken(t, token)] })
+  t.equal(await gateway.process.metric('gateway_credential_rights{verdict="open"}'), 1)
+  t.match(await gateway.process.waitForLog(line => 'open' in line), {
+    level: 'warn',
+    msg: /system:masters/,
+    open: 'impersonate on groups',
+  })
+  t.equal((await kubectlAs(t, 'alice', gateway).run('get', 'pods')).status, 0)
   const headers = { 'Impersonate-User': 'x', 'Impersonate-Group': 'system:masters' }
   const secrets = await client(t, token).ask('GET', '/api/v1/secrets', { headers })
   t.equal(secrets.status, 200, 'as it can indeed')
+})
+
+t.test('a role that names system:masters is refused, beside whatever else', async t => {
+  const token = await gatewayAccount(t, where(), 'rights-masters', own())
+  const role = {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRole',
+    metadata: { name: 'rights-masters-by-name' },
+  }
+  const { apiVersion } = role
+  const rule = {
+    verbs: ['impersonate'],
+    apiGroups: [''],
+    resources: ['groups'],
+    resourceNames: ['system:masters'],
+  }
+  await applied(t, where(), JSON.stringify({ ...role, rules: [rule] }))
+  await applied(
+    t,
+    where(),
+    JSON.stringify({
+      apiVersion,
+      kind: 'ClusterRoleBinding',
+      metadata: role.metadata,
+      roleRef: {
+        apiGroup: 'rbac.authorization.k8s.io',
+        kind: 'ClusterRole',
+        name: role.metadata.name,
+      },
+      subjects: [{ kind: 'ServiceAccount', name: 'rights-masters', namespace: 'default' }],
+    }),
+  )
+  const itself = client(t, token)
+  const listed = async (): Promise<boolean> =>
+    (
+      await itself.must('POST', '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews', {
+        body: { spec: { namespace: 'default' } },
+      })
+    ).body.includes('system:masters')
+  while (!(await listed()));
+  const [first] = await refused(t, withToken(t, token))
+  t.equal(
+    first,
+    'the credential of the gateway has a right too much: impersonate on groups, named "system:masters"',
+  )
 })
 
 t.test('a right beside the needed ones is refused by its name', async t => {

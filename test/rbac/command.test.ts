@@ -140,7 +140,7 @@ t.test('constrained, for a namespace and an account of its own', async t => {
 
 t.test('a legacy role that can say system:masters is printed with a warning', async t => {
   const warning =
-    'this role can say system:masters, and serve refuses it for that; name the groups (--group=…), or use --mode=constrained'
+    'this role can say system:masters, and serve warns of it at start and every hour; name the groups (--group=… for each, or --allowed-groups), or on Kubernetes 1.36 or newer use --mode=constrained'
   const open = await rbac(...own, '--oidc-groups-claim=groups')
   t.same([open.code, open.stderr], [0, `${warning}\n`])
   t.match(open.stdout, `\n# Attention: ${warning}\n`)
@@ -150,6 +150,46 @@ t.test('a legacy role that can say system:masters is printed with a warning', as
     t.notMatch(closed.stdout, 'system:masters')
   }
 })
+
+t.test(
+  '--allowed-groups that names each group closes the role, as far as they are sent',
+  async t => {
+    const printed = async (...flags: string[]) =>
+      (
+        documents((await rbac(...own, '--oidc-groups-claim=groups', ...flags)).stdout)[1] as {
+          readonly rules: readonly unknown[]
+        }
+      ).rules.slice(1)
+    const groups = (...names: string[]) => [
+      { verbs: ['impersonate'], apiGroups: [''], resources: ['groups'], resourceNames: names },
+    ]
+    const allowed = '--allowed-groups=oidc:b,oidc:a,oidc:tmp,system:masters'
+    t.same(
+      await printed('--oidc-groups-prefix=oidc:', allowed, '--denied-groups=oidc:t*'),
+      groups('oidc:a', 'oidc:b'),
+    )
+    t.same(await printed(allowed, '--group=oidc:a'), groups('oidc:a'))
+    t.same(await printed('--allowed-groups=a,b*'), [
+      { verbs: ['impersonate'], apiGroups: [''], resources: ['groups'] },
+    ])
+    const other = await rbac(...own, '--oidc-groups-claim=groups', allowed, '--group=oidc:c')
+    t.same(
+      [other.code, other.stderr],
+      [2, '--group "oidc:c": is never sent: --allowed-groups does not let it\n'],
+    )
+  },
+)
+
+t.test(
+  'tokens of no configured issuer are shown to the API server, which needs a right',
+  async t => {
+    const { code, stdout } = await rbac(...own, '--token-passthrough')
+    t.equal(code, 0)
+    t.same((documents(stdout)[1] as { readonly rules: readonly unknown[] }).rules.slice(1), [
+      { verbs: ['create'], apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'] },
+    ])
+  },
+)
 
 t.test('everything that is wrong is told at once', async t => {
   const { code, stdout, stderr } = await rbac(

@@ -154,14 +154,28 @@ t.test('what is not listed is found by its name, and the list need not be comple
       return answer.reply(201, {}, { ...review, status })
     }
   const masters = { verb: 'impersonate', group: '', resource: 'groups', name: 'system:masters' }
-  t.match(await examined(secretly(masters)), {
-    verdict: 'excess',
-    incomplete: true,
-    missing: [],
-    excess: [
-      /^impersonate on groups, named "system:masters" \(.*rbac --group=.*--mode=constrained/,
-    ],
-  })
+  t.match(
+    await examined(secretly(masters), { onlyGroups: ['oidc:dev'] }),
+    {
+      verdict: 'excess',
+      incomplete: true,
+      missing: [],
+      excess: [
+        /^impersonate on groups, named "system:masters" \(.*rbac --group=.*--mode=constrained/,
+      ],
+    },
+    'where groups are closed nothing needs it',
+  )
+  t.strictSame(
+    await examined(secretly(masters)),
+    {
+      ...least,
+      verdict: 'open',
+      open: 'by a rule that the API server does not list, since its list is not complete',
+      incomplete: true,
+    },
+    'where they are open a rule that cannot be seen may be the needed one',
+  )
   t.strictSame(
     await examined(secretly(masters), { reservedGroups: ['system:masters'] }),
     { ...least, incomplete: true },
@@ -175,12 +189,52 @@ t.test('what is not listed is found by its name, and the list need not be comple
   })
 })
 
-t.test('a rule on groups without names can say system:masters', async t => {
-  const open = [...legacy, rule('impersonate', '', 'groups')]
-  t.match(await examined({ rules: open }), {
-    verdict: 'excess',
-    excess: [/^impersonate on groups, named "system:masters"/],
+t.test('what rbac prints for open groups is told as open, never as excess', async t => {
+  for (const more of [{}, { clientImpersonation: true, reservedGroups: ['system:reviewers'] }]) {
+    const printed = neededRights({ ...configuration, ...more }, 'legacy')
+    t.strictSame(await examined({ rules: [...basic, ...printed] }, more), {
+      ...least,
+      verdict: 'open',
+      open: 'impersonate on groups',
+    })
+  }
+  const both = [...basic, rule('impersonate', '', 'users groups')]
+  t.match(await examined({ rules: both }), {
+    verdict: 'open',
+    missing: ['impersonate on userextras/a.example/key.authentication.k8s.io'],
   })
+})
+
+t.test('system:masters from anything but the needed rule is a right too much', async t => {
+  const named = rule('impersonate', '', 'groups', ['oidc:dev', 'system:masters'])
+  const open = [...legacy, rule('impersonate', '', 'groups')]
+  const rights: ReadonlyArray<readonly [string, readonly HeldRule[]]> = [
+    ['by name', [...legacy, named]],
+    ['by name beside the open rule', [...open, named]],
+    ['verbs', [...legacy, rule('*', '', 'groups')]],
+    ['resources', [...legacy, rule('impersonate', '', '*')]],
+    ['API groups', [...legacy, rule('impersonate', '*', 'groups')]],
+    ['another right beside the open rule', [...open, rule('get', '', 'secrets')]],
+  ]
+  for (const [name, rules] of rights) {
+    t.match(await examined({ rules }), { verdict: 'excess', excess: [/./] }, name)
+    t.match(await examined({ rules, incomplete: true }), { verdict: 'excess' }, name)
+  }
+  t.match(
+    await examined((request, answer) => {
+      const review = parsed(request.body) as { readonly kind: string; readonly spec: object }
+      const isMasters = JSON.stringify(review.spec).includes('system:masters')
+      const listed = { resourceRules: legacy, nonResourceRules: [], incomplete: false }
+      const status = review.kind === 'SelfSubjectRulesReview' ? listed : { allowed: isMasters }
+      return answer.reply(201, {}, { ...review, status })
+    }),
+    { verdict: 'excess', excess: [/^impersonate on groups, named "system:masters"/] },
+    'a complete list does not show where it comes from',
+  )
+})
+
+t.test('an open rule is a right too much where the configuration closes groups', async t => {
+  const open = [...legacy, rule('impersonate', '', 'groups')]
   t.match(await examined({ rules: open }, { onlyGroups: ['oidc:dev'] }), {
     verdict: 'excess',
     excess: ['impersonate on groups'],

@@ -12,6 +12,11 @@ const findings = (more: Partial<Findings>): Findings => ({
 })
 const excess = findings({ verdict: 'excess', excess: ['get on secrets', 'bind on roles'] })
 const missing = findings({ verdict: 'missing', missing: ['impersonate on groups'] })
+const open = findings({
+  verdict: 'open',
+  open: 'impersonate on groups',
+  missing: ['impersonate on users'],
+})
 const unknown = findings({ verdict: 'unknown', unknown: 'status 404' })
 
 function reported(accepted: boolean, all: ReadonlyArray<readonly [number, Findings]>) {
@@ -55,6 +60,21 @@ t.test('excess and missing rights are warned of every time', async t => {
   ])
 })
 
+t.test('open groups are warned of every time, with what closes them', async t => {
+  const { notices, verdicts } = reported(false, [
+    [0, open],
+    [0, open],
+  ])
+  t.strictSame(verdicts, ['open', 'open'])
+  const warning = {
+    level: 'warn',
+    msg: /^UNSAFE: .*system:masters.*rbac --group=.*--allowed-groups.*--mode=constrained/,
+    fields: { open: 'impersonate on groups', incomplete: false, missing: open.missing },
+  }
+  t.match(notices, [warning, warning])
+  t.equal(notices.length, 2)
+})
+
 t.test('what stays unknown is warned of once an hour, and when the reason changes', async t => {
   const other = findings({ verdict: 'unknown', unknown: 'connect ECONNREFUSED' })
   const { notices, verdicts } = reported(false, [
@@ -88,7 +108,8 @@ t.test('a refused credential is a line a right, and what to do', async t => {
 })
 
 t.test('what readyz says of it', async t => {
-  t.strictSame([excess, missing, unknown, findings({})].map(remarkOn), [
+  t.strictSame([open, excess, missing, unknown, findings({})].map(remarkOn), [
+    'the credential of the gateway can say system:masters (impersonate on groups); to close it, name the groups (rbac --group=… for each, or --allowed-groups), or on Kubernetes 1.36 or newer use rbac --mode=constrained; it lacks rights: impersonate on users',
     'the credential of the gateway has rights too much: get on secrets; bind on roles',
     'the credential of the gateway lacks rights: impersonate on groups',
     'credential rights unknown: status 404',

@@ -14,7 +14,10 @@ const impersonate = (resource: string, resourceNames?: readonly string[]) => ({
 })
 const least: HeldRights = { rules: [impersonate('users'), impersonate('groups', ['dev'])] }
 const secrets = { verbs: ['get', 'list'], apiGroups: [''], resources: ['secrets'] }
-const excess: HeldRights = { rules: [...least.rules, secrets, impersonate('groups')] }
+const open: HeldRights = { rules: [impersonate('users'), impersonate('groups')] }
+const excess: HeldRights = {
+  rules: [...least.rules, secrets, impersonate('groups', ['dev', 'system:masters'])],
+}
 
 /** The flags of a gateway that comes with its own credential, before this API server. */
 async function flagsFor(t: Teardown, rights: HeldRights | Responder): Promise<readonly string[]> {
@@ -46,7 +49,11 @@ t.test('a credential with the least rights is worth no word of warning', async t
       '[!]privileged mode: requests are forwarded with the credential of the gateway (--unsafe-use-service-account-token)',
     ],
   )
-  t.equal(world.gateway.logs.filter(({ level }) => level === 'warn').length, 1, 'that of the mode')
+  t.match(
+    world.gateway.logs.filter(({ level, ...line }) => level === 'warn' && !('claim' in line)),
+    { length: 1, 0: { msg: /^UNSAFE: --unsafe-use/ } },
+    'that of the mode',
+  )
 })
 
 t.test('one with more is refused, each right by its name', async t => {
@@ -55,8 +62,38 @@ t.test('one with more is refused, each right by its name', async t => {
   t.same([code, stdout], [2, ''])
   t.same(faults(stderr), [
     'the credential of the gateway has a right too much: get, list on secrets',
-    'the credential of the gateway has a right too much: impersonate on groups, named "system:masters" (a rule on groups without resourceNames can say it: name the groups (rbac --group=… for each), or on Kubernetes 1.36 or newer use rbac --mode=constrained, where nobody can)',
+    'the credential of the gateway has a right too much: impersonate on groups, named "dev", "system:masters"',
     'impersonation-gateway rbac, with the same flags, prints the rights that are needed; --allow-overprivileged-credential starts with more',
+  ])
+})
+
+t.test('the role of open groups serves, and says everywhere that it is open', async t => {
+  const world = await startedWorld(t, {
+    mode: 'gateway',
+    api: { rights: open },
+    flags: ['--oidc-groups-claim=groups'],
+  })
+  t.equal((await world.ask()).response?.status, 200)
+  t.equal(await world.gateway.metric('gateway_credential_rights{verdict="open"}'), 1)
+  t.match(
+    (await world.gateway.admin('/readyz?verbose')).body,
+    /^\[!\]the credential of the gateway can say system:masters \(impersonate on groups\); /m,
+  )
+  t.match(
+    world.gateway.logs.filter(({ level }) => level === 'warn'),
+    [
+      { msg: /^UNSAFE: .*system:masters/, open: 'impersonate on groups' },
+      { msg: /^UNSAFE: --unsafe/ },
+    ],
+  )
+})
+
+t.test('with groups closed by --allowed-groups the open role is refused', async t => {
+  const flags = await flagsFor(t, open)
+  const { code, stderr } = await runProgram(['serve', ...flags, '--allowed-groups=dev'])
+  t.equal(code, 2)
+  t.same(faults(stderr).slice(0, 1), [
+    'the credential of the gateway has a right too much: impersonate on groups',
   ])
 })
 
