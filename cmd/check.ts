@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { credentialIdKey } from '../lib/authenticate/claim-mapping.js'
 import type { TokenRules } from '../lib/authenticate/configuration.js'
 import { checkIssuer } from '../lib/authenticate/issuer-check.js'
 import { createIssuerClient } from '../lib/authenticate/issuer-client.js'
 import { rulesFindings } from '../lib/authenticate/rules-told.js'
 import { supportedAlgs } from '../lib/authenticate/signing-key.js'
 import type { Finding } from '../lib/finding.js'
+import { rightsFindings } from '../lib/rbac/told.js'
 import { effectiveValues, effectiveYaml } from '../lib/settings/effective.js'
 import { givenFlags, loadServe } from '../lib/settings/load.js'
 import { takeFlags } from '../lib/settings/own-flags.js'
@@ -13,7 +13,9 @@ import type { ServeSettings } from '../lib/settings/resolve.js'
 import { surprises } from '../lib/settings/surprises.js'
 import { checkCluster } from '../lib/upstream/cluster-check.js'
 import { openCluster, type Cluster } from '../lib/upstream/cluster.js'
-import { readAuthentication } from './authentication.js'
+import { readAuthentication, type Authentication } from './authentication.js'
+import { examineOwn } from './own-rights.js'
+import { rightsOf } from './rbac.js'
 
 const help = `Usage: impersonation-gateway check [--connect] [-o <format>] <flags of serve>
 
@@ -22,13 +24,14 @@ settings, and what of them may surprise. What is printed is a file for --config;
 it. No secret is in it: flags name secrets by their files.
 
   --connect          also asks the issuer (discovery, keys) and the API server (version, and whom it takes
-                     the gateway's own credential for, where that is in use)
+                     the gateway's own credential for and what that may do, where it is in use)
   -o, --output=<format>
                      text (default), or json
   --help             says this
 
 Exit status: 0 done; 2 the configuration is wrong, one line a fault on standard error; 1 the issuer or the
-API server cannot be used as configured, or anything else.
+API server cannot be used as configured, or anything else. That includes a credential with a right too much,
+with which serve would end with 2 (a warning with --allow-overprivileged-credential), or with one too few.
 `
 
 /** `check`: tells what a configuration comes down to. Resolves with the exit status. */
@@ -47,13 +50,14 @@ export async function run(args: readonly string[]): Promise<number> {
   const { settings } = loaded
   const values = effectiveValues(givenFlags(rest), settings)
   // What is wrong with a file that these name is thrown, as a list of faults.
-  const { rules } = readAuthentication(settings)
+  const authentication = readAuthentication(settings)
+  const { rules } = authentication
   const findings = [
     ...surprises(settings),
     ...rules.flatMap((one, at) =>
       rulesFindings(one, settings.issuer === undefined ? `jwt[${at}]` : undefined),
     ),
-    ...(await lookAround(settings, rules, connect)),
+    ...(await lookAround(settings, authentication, connect)),
   ]
   if (output === 'json') {
     const failed = findings.some(({ outcome }) => outcome === 'failed')
@@ -74,7 +78,7 @@ const told = ({ outcome, about, says, change }: Finding): string =>
 /** The kubeconfig is read in any case; that it cannot be used is a fault. Others are asked when told to. */
 async function lookAround(
   settings: ServeSettings,
-  rules: readonly TokenRules[],
+  authentication: Authentication,
   connect: boolean,
 ): Promise<readonly Finding[]> {
   const ownCredential = settings.credentialMode.kind === 'gateway'
@@ -84,7 +88,7 @@ async function lookAround(
     useOwnCredential: ownCredential && connect,
   })
   try {
-    return connect ? await ask(settings, rules, cluster, ownCredential) : []
+    return connect ? await ask(settings, authentication, cluster) : []
   } finally {
     await cluster.close()
   }
@@ -94,25 +98,29 @@ const timeoutMs = 15_000
 
 async function ask(
   settings: ServeSettings,
-  rules: readonly TokenRules[],
+  authentication: Authentication,
   cluster: Cluster,
-  ownCredential: boolean,
 ): Promise<readonly Finding[]> {
-  const { extra, credentialIdExtra } = settings
-  const extraKeys = [
-    ...new Set([
-      ...rules.flatMap(one => one.extra.map(({ key }) => key)),
-      ...Object.keys(extra.fixed),
-      ...(extra.clientIp ? ['remote-client-ip'] : []),
-      ...(credentialIdExtra ? [credentialIdKey] : []),
-    ]),
-  ]
   const signal = AbortSignal.timeout(timeoutMs)
   const found = await Promise.all([
-    ...rules.map(one => askIssuer(one, settings, signal)),
-    checkCluster({ cluster, ownCredential, extraKeys }, signal),
+    ...authentication.rules.map(one => askIssuer(one, settings, signal)),
+    askCluster(settings, authentication, cluster, signal),
   ])
   return found.flat()
+}
+
+/** Who is not known has no rights to examine. */
+async function askCluster(
+  settings: ServeSettings,
+  authentication: Authentication,
+  cluster: Cluster,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const ownCredential = settings.credentialMode.kind === 'gateway'
+  const found = await checkCluster({ cluster, ownCredential }, signal)
+  if (!ownCredential || found.some(({ outcome }) => outcome === 'failed')) return found
+  const rights = await examineOwn(cluster, rightsOf(settings, authentication), signal)
+  return [...found, ...rightsFindings(rights, settings.allowOverprivilegedCredential)]
 }
 
 async function askIssuer(

@@ -24,7 +24,7 @@ import { createPolicy, type CredentialMode } from '../lib/impersonate/policy.js'
 import { createSelfReview } from '../lib/impersonate/self-review.js'
 import { createLog } from '../lib/observe/log.js'
 import { createMetrics } from '../lib/observe/metrics.js'
-import { examine, type Findings } from '../lib/rbac/examination.js'
+import type { Findings } from '../lib/rbac/examination.js'
 import type { RightsConfiguration } from '../lib/rbac/needed.js'
 import { createReport, OverprivilegedCredential, remarkOn } from '../lib/rbac/report.js'
 import { watchRights, type RightsWatch } from '../lib/rbac/watch.js'
@@ -35,12 +35,12 @@ import type { ServeSettings } from '../lib/settings/resolve.js'
 import { openCluster, type Cluster } from '../lib/upstream/cluster.js'
 import { createForward } from '../lib/upstream/forward.js'
 import { createUpgrade } from '../lib/upstream/upgrade.js'
-import { askOwnRights } from '../lib/upstream/own-rights.js'
 import { tokenReview } from '../lib/upstream/token-review.js'
 import { subjectAccess } from '../lib/upstream/subject-access.js'
 import { selfSubject } from '../lib/upstream/self-subject.js'
 import { openIssuers } from './authentication.js'
 import { followConfiguration } from './configuration.js'
+import { examineOwn } from './own-rights.js'
 import { rightsOf } from './rbac.js'
 
 /** A gateway that accepts connections. */
@@ -240,17 +240,8 @@ function watchOwnRights(
   { allowOverprivilegedCredential: accepted }: ServeSettings,
   needed: () => RightsConfiguration,
 ): RightsWatch {
-  const namespaces = [...new Set([cluster.namespace, 'kube-system'])]
   return watchRights({
-    examine: signal =>
-      examine(
-        {
-          ask: (kind, spec, until) => askOwnRights(cluster, kind, spec, until),
-          configuration: needed(),
-          namespaces,
-        },
-        signal,
-      ),
+    examine: signal => examineOwn(cluster, needed(), signal),
     found: createReport({ accepted }),
   })
 }

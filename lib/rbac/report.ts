@@ -82,7 +82,8 @@ const unsafe =
 const grown =
   'UNSAFE: the credential of this gateway has more rights than it needs. The gateway will not start with it again.'
 
-const howToClose =
+/** What to do about a role that can say any group. */
+export const howToClose =
   'name the groups (rbac --group=… for each, or --allowed-groups), or on Kubernetes 1.36 or newer use rbac --mode=constrained'
 const groupsAreOpen = `UNSAFE: the credential of this gateway can say every group, system:masters too, since the configuration leaves groups open: whoever gets hold of it is a cluster administrator. To close it, ${howToClose}.`
 

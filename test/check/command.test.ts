@@ -6,6 +6,7 @@ import { startApiServer } from '../actors/api-server.js'
 import { runCommand, type Ended } from '../actors/command.js'
 import { tempDir, writeKubeconfig } from '../actors/files.js'
 import { startIssuer } from '../actors/issuer.js'
+import type { HeldRule } from '../actors/rights.js'
 
 const check = (...args: string[]): Promise<Ended> => runCommand(['check', ...args])
 
@@ -164,6 +165,60 @@ t.test(
     t.match(wrong.stderr, /nonsense/)
   },
 )
+
+t.test('with --connect the rights of the own credential are told as serve judges them', async t => {
+  const issuer = await startIssuer()
+  t.teardown(() => issuer.close())
+  const folder = tempDir(t)
+  const caFile = join(folder, 'ca.crt')
+  writeFileSync(caFile, issuer.ca)
+  const impersonate = (...resources: string[]): HeldRule => ({
+    verbs: ['impersonate'],
+    apiGroups: [''],
+    resources,
+  })
+  const secrets: HeldRule = { verbs: ['get'], apiGroups: [''], resources: ['secrets'] }
+  const api = await startApiServer()
+  t.teardown(() => api.close())
+  const kubeconfig = writeKubeconfig(folder, { server: api.url, ca: api.ca, token: 'x' })
+  const told = async (rules: readonly HeldRule[], ...more: string[]) => {
+    api.grant({ rules })
+    const ended = await check(
+      `--oidc-issuer-url=${issuer.url}`,
+      '--oidc-client-id=k',
+      '--oidc-groups-claim=groups',
+      `--oidc-ca-file=${caFile}`,
+      `--kubeconfig=${kubeconfig}`,
+      '--unsafe-use-service-account-token',
+      '--connect',
+      ...more,
+    )
+    const ours = findings(ended).filter(line => line.includes("the gateway's credential: "))
+    return [ended.code, ...ours.slice(1).map(line => line.replace(/;.*/, ''))]
+  }
+  const about = "the gateway's credential"
+  t.same(await told([impersonate('users', 'groups')]), [
+    0,
+    `# warning ${about}: can say system:masters (impersonate on groups)`,
+  ])
+  t.same(await told([impersonate('users', 'groups'), secrets]), [
+    1,
+    `# failed  ${about}: has a right too much: get on secrets`,
+    `# warning ${about}: can say system:masters (impersonate on groups)`,
+  ])
+  t.same(
+    await told([impersonate('users', 'groups'), secrets], '--allow-overprivileged-credential'),
+    [
+      0,
+      `# warning ${about}: has a right too much: get on secrets`,
+      `# warning ${about}: can say system:masters (impersonate on groups)`,
+    ],
+  )
+  t.same(await told([impersonate('users')]), [
+    1,
+    `# failed  ${about}: lacks a right: impersonate on groups`,
+  ])
+})
 
 t.test('--help says what it takes', async t => {
   const { code, stdout, stderr } = await check('--help', '--nonsense')
