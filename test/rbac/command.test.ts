@@ -64,6 +64,42 @@ jwt:
   )
 })
 
+t.test('who comes without a credential is a user and a group that the role names', async t => {
+  const file = join(tempDir(t), 'authentication.yaml')
+  const rules = async (anonymous: string): Promise<unknown> => {
+    writeFileSync(
+      file,
+      `apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+jwt:
+  - issuer: { url: https://issuer.example.com, audiences: [kubernetes] }
+    claimMappings: { username: { claim: sub, prefix: 'oidc:' } }
+${anonymous}
+`,
+    )
+    const { code, stdout } = await rbac(
+      `--authentication-config=${file}`,
+      '--unsafe-use-service-account-token',
+      '--user=oidc:alice',
+    )
+    t.equal(code, 0)
+    const [, role] = parseAllDocuments(stdout).map(document => document.toJS())
+    return role.rules
+  }
+  const rule = (resource: string, ...resourceNames: readonly string[]): object => ({
+    apiGroups: [''],
+    resources: [resource],
+    verbs: ['impersonate'],
+    resourceNames,
+  })
+  t.strictSame(await rules('anonymous: { enabled: true, conditions: [{ path: /livez }] }'), [
+    rule('users', 'oidc:alice', 'system:anonymous'),
+    rule('groups', 'system:unauthenticated'),
+  ])
+  t.strictSame(await rules('anonymous: { enabled: false }'), [rule('users', 'oidc:alice')])
+  t.strictSame(await rules(''), [rule('users', 'oidc:alice')])
+})
+
 t.test('names are told as they are, whatever YAML makes of them', async t => {
   const groups = ['yes', '0x1f', '12:30:45', '~', 'ünïcode ✓', "it's", 'a: b', '- x', '#', '1_0']
   const { stdout } = await rbac(

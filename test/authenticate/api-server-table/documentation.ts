@@ -156,6 +156,22 @@ const announced = (
   }
 }
 
+/** The rule that the API reference asks for beside a user name of `claims.email`. */
+const verifiedEmail = {
+  jwt: [
+    {
+      issuer: { url: 'https://example.com', audiences: ['my-app'] },
+      claimMappings: { username: { expression: 'claims.email' } },
+      claimValidationRules: [
+        {
+          expression: 'claims.?email_verified.orValue(true) == true',
+          message: 'the address must be verified',
+        },
+      ],
+    },
+  ],
+}
+
 export const documentationRows: readonly Row[] = [
   {
     says: 'the annotated file as it is printed shows alternatives side by side, and is refused',
@@ -265,6 +281,24 @@ export const documentationRows: readonly Row[] = [
       },
     },
     apiServer: 'loads',
+  },
+  {
+    says: 'an address that is verified, by the rule of the API reference',
+    configuration: verifiedEmail,
+    token: { claims: claims({ email: 'jane@example.com', email_verified: true, jti: undefined }) },
+    apiServer: { user: 'jane@example.com' },
+  },
+  {
+    says: 'an address of an issuer that does not say whether it is',
+    configuration: verifiedEmail,
+    token: { claims: claims({ email: 'jane@example.com', jti: undefined }) },
+    apiServer: { user: 'jane@example.com' },
+  },
+  {
+    says: 'an address that is not verified',
+    configuration: verifiedEmail,
+    token: { claims: claims({ email: 'jane@example.com', email_verified: false }) },
+    apiServer: 'rejected',
   },
   {
     says: 'the announcement’s two issuers as they are printed: a rule is no list, an extra has no such field',
