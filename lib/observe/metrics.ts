@@ -24,6 +24,7 @@ export function createMetrics(): Metrics {
     help: 'Requests that are over, by status sent (0: the client left before), verb and decision.',
     labelNames: ['code', 'verb', 'decision'],
     registers,
+    collect: () => counted.handOver(),
   })
   const duration = new Histogram({
     name: 'gateway_request_duration_seconds',
@@ -49,6 +50,7 @@ export function createMetrics(): Metrics {
     help: 'Tokens looked up: known (hit), verified (miss), or verified for another request (shared).',
     labelNames: ['result'],
     registers,
+    collect: () => looked.handOver(),
   })
   const fetches = new Counter({
     name: 'gateway_jwks_fetches_total',
@@ -99,17 +101,16 @@ export function createMetrics(): Metrics {
   for (const reason of refusalCodes) refusals.inc({ reason }, 0)
   for (const kind of Object.keys(kinds)) streams.set({ kind }, 0)
 
-  // Finding a series by its labels costs more than counting in it; all label sets are closed.
-  const counted = remembered((key: string) => {
+  const counted = tally((key, count) => {
     const [code = '', verb = '', decision = ''] = key.split(' ')
-    return requests.labels({ code, verb, decision })
+    requests.inc({ code, verb, decision }, count)
   })
+  const looked = tally((result, count) => tokens.inc({ result }, count))
   const timed = remembered((verb: string) => duration.labels({ verb }))
-  const looked = remembered((result: string) => tokens.labels({ result }))
 
   const over = ({ context, grant, refusal, outcome, endedAt }: Exchange): void => {
     const verb = verbs.has(context.info.verb) ? context.info.verb : 'other'
-    counted(`${codeOf(outcome.status)} ${verb} ${grant?.decision ?? 'refused'}`).inc()
+    counted.count(`${codeOf(outcome.status)} ${verb} ${grant?.decision ?? 'refused'}`)
     if (refusal) refusals.inc({ reason: refusal.code })
     if (context.info.longRunning === undefined) {
       timed(verb).observe((endedAt - context.receivedAt) / 1000)
@@ -127,10 +128,10 @@ export function createMetrics(): Metrics {
   const subscriptions = [
     facts.exchange.subscribe(over),
     facts.malformed.subscribe(({ refusal }) => {
-      requests.inc({ code: codeOf(refusal.status), verb: 'other', decision: 'refused' })
+      counted.count(`${codeOf(refusal.status)} other refused`)
       refusals.inc({ reason: refusal.code })
     }),
-    facts.token.subscribe(({ result }) => looked(result).inc()),
+    facts.token.subscribe(({ result }) => looked.count(result)),
     facts.keysFetched.subscribe(fetched),
     facts.issuerReady.subscribe(fact => ready.set({ issuer: fact.issuer }, fact.ready ? 1 : 0)),
     facts.issuerRemoved.subscribe(({ issuer }) => ready.remove({ issuer })),
@@ -175,6 +176,30 @@ const kinds: Readonly<Record<StreamKind, true>> = {
   portforward: true,
   proxy: true,
   pprof: true,
+}
+
+/**
+ * Counts by a key out of a closed set, and hands the counts over when somebody looks: a counter finds its
+ * series by its labels each time, which costs many times what counting does.
+ */
+function tally(add: (key: string, count: number) => void): {
+  count(key: string): void
+  handOver(): void
+} {
+  const counts = new Map<string, { n: number }>()
+  return {
+    count(key) {
+      const known = counts.get(key)
+      if (known === undefined) counts.set(key, { n: 1 })
+      else known.n += 1
+    },
+    handOver() {
+      for (const [key, known] of counts) {
+        if (known.n > 0) add(key, known.n)
+        known.n = 0
+      }
+    },
+  }
 }
 
 function remembered<T>(find: (key: string) => T): (key: string) => T {
