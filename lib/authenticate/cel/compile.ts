@@ -1,5 +1,5 @@
 import { conversions } from './conversions.js'
-import { EvaluationFailure, noOverload, Uncompilable } from './fault.js'
+import { EvaluationFailure, givesWay, noOverload, Uncompilable } from './fault.js'
 import { callables, type Callable } from './function.js'
 import { costLimit, spend, type Frame, type Run } from './frame.js'
 import { listFunctions } from './list-functions.js'
@@ -369,7 +369,7 @@ function attempt(run: Run, frame: Frame): Value | EvaluationFailure {
   try {
     return run(frame)
   } catch (error) {
-    if (error instanceof EvaluationFailure) return error
+    if (givesWay(error)) return error
     throw error
   }
 }

@@ -1,6 +1,6 @@
 import { compile } from './compile.js'
-import { faultAt, Uncompilable, type ExpressionFault } from './fault.js'
-import { costLimit } from './frame.js'
+import { faultAt, LimitPassed, Uncompilable, type ExpressionFault } from './fault.js'
+import { costLimit, type Frame, type Run } from './frame.js'
 import { parseExpression, type Node } from './syntax.js'
 import type { Type } from './types.js'
 import { unescapeName, type Value } from './values.js'
@@ -37,7 +37,7 @@ export function compileExpression(
         text,
         type,
         evaluate: members =>
-          run({
+          bounded(run, {
             find: name => {
               const plain = unescapeName(name)
               // Members come from JSON, or from an identity made of it: there is nothing else in them.
@@ -52,6 +52,16 @@ export function compileExpression(
   } catch (error) {
     if (!(error instanceof Uncompilable)) throw error
     return { fault: faultAt(text, error.at, error.message) }
+  }
+}
+
+/** A value nested too deep, or a text too long, for the machine is the token's fault and not ours. */
+function bounded(run: Run, frame: Frame): Value {
+  try {
+    return run(frame)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new LimitPassed('the expression makes too much of these values')
   }
 }
 

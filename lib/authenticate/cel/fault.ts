@@ -33,6 +33,13 @@ export class EvaluationFailure extends Error {
   }
 }
 
+/** No answer of the expression's own: no other side, and no other item, can decide in its place. */
+export class LimitPassed extends EvaluationFailure {}
+
+/** Whether an error is one of CEL's values, which `&&`, `||`, `all` and `exists` weigh against an answer. */
+export const givesWay = (error: unknown): error is EvaluationFailure =>
+  error instanceof EvaluationFailure && !(error instanceof LimitPassed)
+
 export function noOverload(name: string): EvaluationFailure {
   return new EvaluationFailure(`no such overload: ${name}`)
 }

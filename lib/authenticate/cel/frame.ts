@@ -1,4 +1,4 @@
-import { EvaluationFailure } from './fault.js'
+import { LimitPassed } from './fault.js'
 import type { Value } from './values.js'
 
 /** One evaluation under way. */
@@ -16,10 +16,10 @@ export type Run = (frame: Frame) => Value
 /** As the API server allows for one expression; counted alike in kind, not to the unit. */
 export const costLimit = 1_000_000
 
-/** @throws EvaluationFailure when the limit is passed */
+/** @throws LimitPassed when the limit is passed */
 export function spend(frame: Frame, cost: number): void {
   frame.left -= cost
-  if (frame.left < 0) throw new EvaluationFailure('the expression costs too much to evaluate')
+  if (frame.left < 0) throw new LimitPassed('the expression costs too much to evaluate')
 }
 
 /** Text costs a unit every ten characters, as in Kubernetes. */

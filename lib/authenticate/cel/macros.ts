@@ -1,4 +1,4 @@
-import { EvaluationFailure, noOverload, Uncompilable } from './fault.js'
+import { EvaluationFailure, givesWay, noOverload, Uncompilable } from './fault.js'
 import { spend, type Frame, type Run } from './frame.js'
 import { isVariable, type Compile, type Compiled, type Scope } from './scope.js'
 import { holdsMember } from './select.js'
@@ -12,6 +12,7 @@ import {
   isMap,
   none,
   Optional,
+  sizeOf,
   typeName,
   type Value,
 } from './values.js'
@@ -84,7 +85,7 @@ function compileHas({ at, args }: Call, scope: Scope, compile: Compile): Compile
 /** The names that a macro gives to what it ranges over, and the parts that come after them. */
 interface Ranged {
   readonly items: (frame: Frame) => ReadonlyArray<readonly Value[]>
-  /** Sets the names for one item, and pays for it. */
+  /** Sets the names for one item, and pays for what is done with it. */
   readonly bind: (frame: Frame, item: readonly Value[]) => void
   readonly parts: readonly Compiled[]
   readonly keyType: Type
@@ -106,7 +107,7 @@ function compileRange(macro: Macro, names: 1 | 2): Ranged {
   const slot = scope.locals.length
   const inner = { ...scope, locals: [...scope.locals, ...named] }
   return {
-    items: frame => itemsOf(range.run(frame), names),
+    items: frame => itemsOf(range.run(frame), names, frame),
     bind: (frame, item) => {
       spend(frame, 1)
       for (const [index, value] of item.entries()) frame.locals[slot + index] = value
@@ -133,11 +134,14 @@ function rangeTypes(type: Type, node: Node): readonly [key: Type, item: Type] {
   )
 }
 
-function itemsOf(value: Value, names: 1 | 2): ReadonlyArray<readonly Value[]> {
+/** All of them are laid out, and paid for, however few will be looked at. */
+function itemsOf(value: Value, names: 1 | 2, frame: Frame): ReadonlyArray<readonly Value[]> {
   if (isList(value)) {
+    spend(frame, value.length)
     return value.map((item, index) => (names === 1 ? [item] : [BigInt(index), item]))
   }
   if (isMap(value) || isJsonObject(value)) {
+    spend(frame, sizeOf(value))
     return entriesOf(value).map(([key, item]) => (names === 1 ? [key] : [key, item]))
   }
   throw new EvaluationFailure(`got '${typeName(value)}', expected iterable type`)
@@ -175,7 +179,7 @@ function compileQuantifier(macro: Macro, decisive: boolean): Compiled {
         try {
           if (truth(holds(frame), macro) === decisive) return decisive
         } catch (error) {
-          if (!(error instanceof EvaluationFailure)) throw error
+          if (!givesWay(error)) throw error
           failure = error
         }
       }

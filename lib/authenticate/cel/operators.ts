@@ -36,7 +36,8 @@ const ordered: ReadonlyArray<readonly [Type, Type]> = [
 ]
 
 function isEqual(one: Value, other: Value, frame: Frame): boolean {
-  spend(frame, Math.min(weighWhole(one), weighWhole(other)))
+  // The larger one: to know what it weighs it has been walked through.
+  spend(frame, Math.max(weighWhole(one), weighWhole(other)))
   return equal(one, other)
 }
 

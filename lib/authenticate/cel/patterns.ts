@@ -50,6 +50,8 @@ export function compilePattern(node: Call, scope: Scope, compile: Compile): Comp
     throw new Uncompilable(node.at, `${node.name}() takes a text and a pattern`)
   }
   const re = compileLiteral(node.name, pattern)
+  // Every character of the text can be held against every state, and a short pattern may have thousands.
+  const factor = Math.ceil(Math.max(re.pattern().length, re.programSize()) / 4 + 1)
   const text = typed('string', subject, node, scope, compile)
   const most = limit === undefined ? undefined : typed('int', limit, node, scope, compile)
   return {
@@ -58,7 +60,7 @@ export function compilePattern(node: Call, scope: Scope, compile: Compile): Comp
       const value = text.run(frame)
       const count = most === undefined ? -1n : most.run(frame)
       if (typeof value !== 'string' || typeof count !== 'bigint') throw noOverload(node.name)
-      spend(frame, textCost(value) * Math.ceil(re.pattern().length / 4 + 1))
+      spend(frame, textCost(value) * factor)
       return entry.does(re, value, count)
     },
   }

@@ -129,9 +129,37 @@ t.test('what an expression names is known', async t => {
   }
 })
 
+t.test('where the work is too much no other side answers instead', async t => {
+  const list = Array.from({ length: 2_000 }, (_, at) => `${at}`)
+  const dear = 'dyn(claims.list).exists(a, dyn(claims.list).exists(b, b == "x"))'
+  for (const text of [
+    `${dear} || true`,
+    `true && ${dear} || has(claims.list)`,
+    `has(claims.list) && (${dear} || has(claims.list))`,
+    `["a"].exists(x, ${dear} || true)`,
+  ]) {
+    const evaluate = (): unknown => compiled(text).evaluate(new Map([['list', list]]))
+    t.throws(evaluate, { message: /costs too much/ }, text)
+  }
+})
+
+t.test('values too deep or too long for the machine are no fault of ours', async t => {
+  const deep = (): unknown => JSON.parse('['.repeat(40_000) + ']'.repeat(40_000))
+  const given = new Map<string, unknown>([
+    ['a', deep()],
+    ['b', deep()],
+    ['text', 'x'.repeat(40_000)],
+  ])
+  for (const text of ['claims.a == claims.b', 'claims.text.replace("x", claims.text)']) {
+    t.throws(() => compiled(text).evaluate(given), EvaluationFailure, text)
+  }
+})
+
 t.test('the work of one evaluation is bounded', async t => {
   const many = new Map<string, unknown>([
     ['list', Array.from({ length: 2_000 }, (_, at) => `${at}`)],
+    ['map', Object.fromEntries(Array.from({ length: 2_000 }, (_, at) => [`${at}`, at]))],
+    ['text', 'x'.repeat(50_000)],
   ])
   const fails = (text: string): void => {
     const started = performance.now()
@@ -146,6 +174,9 @@ t.test('the work of one evaluation is bounded', async t => {
   fails('sets.contains(claims.list, dyn(claims.list).map(a, a + "x"))')
   fails('lists.range(100000000).size() > 0')
   fails('dyn(claims.list).all(a, dyn(claims.list).size() > 0)')
+  fails('dyn(claims.list).all(a, dyn(claims.map).exists(k, true))')
+  fails('dyn(claims.list).all(a, claims.map != {})')
+  fails('claims.text.matches("(x?){200}(y?){200}$")')
   const cheap = 'dyn(claims.list).all(a, a != "x")'
   t.equal(compiled(cheap).evaluate(many), true, 'once through is no matter')
 })
