@@ -97,15 +97,20 @@ export function createVerdicts({ judge, now = Date.now, max = 10_000 }: Verdicts
   }
 }
 
-/** Bounds the memory where ten thousand identities with hundreds of long groups would not. */
+/** Bounds the memory where ten thousand identities with hundreds of long names would not. */
 const maxRememberedCharacters = 64 * 1024 * 1024
 
+/** Characters, near enough: of every name that the identity has, and some for what holds them. */
 function sizeOf({ identity }: Authenticated): number {
-  return identity.groups.reduce(
-    (size, group) => size + group.length,
-    256 + identity.username.length,
+  const { username, uid = '', groups, extra } = identity
+  return Object.entries(extra).reduce(
+    (size, [key, values]) => size + key.length + total(values),
+    256 + username.length + uid.length + total(groups),
   )
 }
+
+const total = (names: readonly string[]): number =>
+  names.reduce((size, name) => size + name.length, 0)
 
 function tell(result: 'hit' | 'miss' | 'shared'): void {
   if (facts.token.heard) facts.token.publish({ result })

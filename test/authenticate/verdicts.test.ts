@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Verdict } from '../../lib/authenticate/authenticator.js'
 import { createVerdicts, type Judgement } from '../../lib/authenticate/verdicts.js'
 import { facts } from '../../lib/channels.js'
+import type { Identity } from '../../lib/identity.js'
 import { Refusal } from '../../lib/refusal.js'
 import { turns } from './fake-clock.js'
 
@@ -218,6 +219,31 @@ t.test('memory is bounded: the longest unused goes first', async t => {
   })
   for (const token of ['a', 'b', 'a', 'c', 'a', 'b']) await verdicts.decide(token, { signal })
   t.strictSame(judged, ['a', 'b', 'c', 'b'])
+})
+
+t.test('memory is bounded by every name of an identity, long ones by the character', async t => {
+  // Four of these are more than 64 Mi characters; the one string is there once.
+  const long = 'x'.repeat(17 * 1024 * 1024)
+  const table: Record<string, Identity> = {
+    username: { username: long, groups: [], extra: {} },
+    uid: { username: 'alice', uid: long, groups: [], extra: {} },
+    groups: { username: 'alice', groups: ['a', long], extra: {} },
+    'keys of extra': { username: 'alice', groups: [], extra: { [long]: ['a'] } },
+    'values of extra': { username: 'alice', groups: [], extra: { a: ['a', long], b: [] } },
+  }
+  for (const [what, identity] of Object.entries(table)) {
+    const judged: string[] = []
+    const verdicts = createVerdicts({
+      now: () => 0,
+      judge: token => {
+        judged.push(token)
+        const verdict: Verdict = { outcome: 'authenticated', identity, expiresAt: 1_000 }
+        return { verdict, proof: { live: true } }
+      },
+    })
+    for (const token of ['a', 'b', 'c', 'c', 'd', 'a']) void verdicts.decide(token, { signal })
+    t.strictSame(judged, ['a', 'b', 'c', 'd', 'a'], what)
+  }
 })
 
 t.test('digests are of this process alone', async t => {
