@@ -186,11 +186,13 @@ function nominatedBy(headers: HeaderList): ReadonlySet<string> | undefined {
 
 type Kind = 'passes' | 'ours' | 'cookie' | 'websocket_protocol'
 
-/** Names seen before; bounded, since clients choose them. */
+/** Names seen before; bounded in number and length, since clients choose them. */
 const kinds = new Map<string, Kind>()
 const rememberedNames = 512
+const longestRemembered = 64
 
 function kindOf(name: string): Kind {
+  if (name.length > longestRemembered) return judge(spelling(name))
   const known = kinds.get(name)
   if (known !== undefined) return known
   const kind = judge(spelling(name))
