@@ -4,7 +4,7 @@ import { Refusal } from '../refusal.js'
 import { checkClaims, type ClaimsOptions } from './claims.js'
 import { sourceOf, type ClaimSource } from './claim-sources.js'
 import type { GetText } from './issuer-client.js'
-import type { Keys } from './keys.js'
+import type { Keys, Proof } from './keys.js'
 import { parseToken, type Claims } from './token.js'
 
 /*
@@ -29,11 +29,13 @@ export interface DistributedClaimOptions {
   readonly now: () => number
 }
 
-/** The claims with what was fetched, and for how long that counts. */
+/** The claims with what was fetched, and for how long that counts; a proof keeps no claims alive. */
 export interface CompleteClaims {
   readonly claims: Claims
-  readonly live: boolean
+  readonly proof: Proof
 }
+
+const nothingFetched: Proof = { live: true }
 
 /** A token whose claim could not be fetched, or was no good, does not ask again for so long. */
 const backOffMs = 10_000
@@ -66,13 +68,8 @@ export function createDistributedClaim(
     if (before !== undefined && now() < before.until) throw before.refusal
     try {
       const text = await options.getText(endpoint, accessToken, signal).catch(unavailable)
-      const { value, live } = await read(text.trim(), options, signal)
-      return {
-        claims: new Map(claims).set(claim, value),
-        get live() {
-          return live()
-        },
-      }
+      const { value, proof } = await read(text.trim(), options, signal)
+      return { claims: new Map(claims).set(claim, value), proof }
     } catch (error) {
       if (error instanceof Refusal && !signal.aborted) {
         failed.set(digest, { until: now() + backOffMs, refusal: error })
@@ -89,7 +86,7 @@ export function createDistributedClaim(
   return (claims, digest, signal) => {
     const source = claims.has(claim) ? undefined : sourceOf(claims, claim)
     const { endpoint = '' } = source ?? {}
-    if (source === undefined || endpoint === '') return { claims, live: true }
+    if (source === undefined || endpoint === '') return { claims, proof: nothingFetched }
     return complete(claims, { ...source, endpoint: checked(endpoint) }, digest, signal)
   }
 }
@@ -98,7 +95,7 @@ async function read(
   text: string,
   { claim, claimsOptions, keys, now }: DistributedClaimOptions,
   signal: AbortSignal,
-): Promise<{ readonly value: unknown; readonly live: () => boolean }> {
+): Promise<{ readonly value: unknown; readonly proof: Proof }> {
   try {
     const answer = parseToken(text)
     const expiresAt = checkClaims(answer, claimsOptions, now() / 1000)
@@ -108,7 +105,11 @@ async function read(
     if (proof instanceof Refusal) throw proof
     return {
       value: answer.claims.get(claim),
-      live: () => proof.live && now() < expiresAt * 1000,
+      proof: {
+        get live() {
+          return proof.live && now() < expiresAt * 1000
+        },
+      },
     }
   } catch (error) {
     // Of the keys it could not be known: that is another matter than an answer that is wrong.
