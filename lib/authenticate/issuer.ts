@@ -5,7 +5,7 @@ import { checkClaims, type ClaimsOptions } from './claims.js'
 import type { TokenRules } from './configuration.js'
 import { createDistributedClaim, type CompleteClaims } from './distributed-claims.js'
 import type { GetText } from './issuer-client.js'
-import type { Keys } from './keys.js'
+import type { Keys, Proof } from './keys.js'
 import { createMapping, type IdentityLimits, type Mapping } from './mapping.js'
 import { supportedAlgs } from './signing-key.js'
 import type { Claims, ParsedToken } from './token.js'
@@ -54,7 +54,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
     signal: AbortSignal,
   ): Promise<Judgement> => {
     // What this throws is no verdict, and passes.
-    const proof = await keys.verify(token, digest, signal)
+    let proof = await keys.verify(token, digest, signal)
     if (proof instanceof Refusal) return { verdict: rejected(proof) }
     let whole: CompleteClaims
     try {
@@ -64,6 +64,13 @@ export function createIssuer(options: IssuerOptions): Issuer {
       if (!(error instanceof Refusal) || error.status !== 401) throw error
       return { verdict: rejected(error) }
     }
+    // To fetch takes its time, and the key may have been withdrawn meanwhile.
+    if (!proof.live) proof = await keys.verify(token, digest, signal)
+    if (proof instanceof Refusal) return { verdict: rejected(proof) }
+    return conclude(whole, proof, expiresAt)
+  }
+
+  const conclude = (whole: CompleteClaims, proof: Proof, expiresAt: number): Judgement => {
     try {
       const identity = map(whole.claims)
       lookForGroups(whole.claims)
