@@ -37,9 +37,18 @@ export function explainedAsText(
         ],
     hints.length === 0 ? [] : ['Hints', ...hints.map(hint => `  ${hint}`)],
   ]
-  const text = sections.filter(section => section.length > 0).map(section => section.join('\n'))
+  const text = sections
+    .filter(section => section.length > 0)
+    .map(section => section.map(readable).join('\n'))
   return `${text.join('\n\n')}\n`
 }
+
+/** A stranger may have written what stands in a line: nothing of it moves a cursor or begins another line. */
+const readable = (line: string): string =>
+  line.replace(
+    /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
+    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 
 /** The same for a program. The shape is part of the interface: members are added, never changed. */
 export function explainedAsJson(explanation: Explanation, upstream: Upstream | undefined): string {

@@ -88,6 +88,50 @@ To the API server, with the caller's token
   t.same(JSON.parse(explainedAsJson(accepted, upstream)), { ...accepted, upstream })
 })
 
+t.test('control characters of a token or an issuer are told, never written', async t => {
+  const odd = '\u001b[2J\r\n\u0007\u007f\u009b\u2028\u202e'
+  const told = String.raw`\u001b[2J\u000d\u000a\u0007\u007f\u009b\u2028\u202e`
+  const no = new Refusal('issuer_unavailable', `said ${odd}`)
+  t.equal(
+    explainedAsText(
+      {
+        verdict: 'unknown',
+        refusal: no,
+        issuer: `https://i.example/${odd}`,
+        header: { alg: odd, kid: odd, typ: odd },
+        steps: [
+          { rule: 'signature', verdict: 'refused', why: no.message, refusal: no },
+          { rule: 'claimMappings.groups', claim: odd, value: '\u009b', verdict: 'ok' },
+        ],
+        identity: { username: '\u009b', groups: ['\u007f'], extra: { '\u2028': ['\u202e'] } },
+        hints: [odd],
+      },
+      { credential: 'the credential', headers: [['Impersonate-User', odd]] },
+      at,
+    ),
+    `not known: the issuer could not be asked: issuer_unavailable (503 ServiceUnavailable)
+
+header  alg ${told}, kid ${told}, typ ${told}
+rules   of https://i.example/${told}
+
+Rules, in the order in which they are applied
+  refused signature: said ${told}
+  ok      claimMappings.groups  (claim ${told}) = "${String.raw`\u009b`}"
+
+Identity
+  user    "${String.raw`\u009b`}"
+  groups  "${String.raw`\u007f`}"
+  extra   "${String.raw`\u2028`}" = ["${String.raw`\u202e`}"]
+
+To the API server, with the credential
+  Impersonate-User: ${told}
+
+Hints
+  ${told}
+`,
+  )
+})
+
 t.test('the JSON has codes where the text has words', async t => {
   const told = JSON.parse(explainedAsJson(refused, undefined))
   t.same(told.refusal, {
