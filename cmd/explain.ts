@@ -140,10 +140,18 @@ async function tokenOf(written: string | undefined, faults: string[]): Promise<s
     if (token !== '') return token
     faults.push('the token is empty')
   } catch (error) {
-    faults.push(fault('the token', written, `cannot be read: ${reasonOf(error)}`))
+    // What the system says of a file holds the name too.
+    faults.push(
+      path !== undefined && looksLikeToken.test(path)
+        ? 'the token: cannot be read from a file of such a name; a token itself is given without "@"'
+        : fault('the token', written, `cannot be read: ${reasonOf(error)}`),
+    )
   }
   return undefined
 }
+
+/** Anywhere, since the scheme may stand before it. */
+const looksLikeToken = /ey[\w-]+\.[\w-]+\./
 
 /** What says whose request it is, by the very code that serve writes it with. */
 async function upstreamOf(identity: Identity, settings: ServeSettings): Promise<Upstream> {

@@ -105,10 +105,14 @@ jwt:
 
 t.test('faults are lines on standard error, with status 2, and never the token', async t => {
   const issuer = ['--oidc-issuer-url=https://i.example', '--oidc-client-id=k']
+  const noFile =
+    'the token: cannot be read from a file of such a name; a token itself is given without "@"\n'
   const table: ReadonlyArray<readonly [readonly string[], string]> = [
     [issuer, 'the token is missing: give "-" first and the token on standard input, or @file\n'],
     [['-', ...issuer], 'the token is empty\n'],
     [['@/nowhere', ...issuer], 'the token "@/nowhere": cannot be read: no such file\n'],
+    [['@eyJh.eyJi.c2ln', ...issuer], noFile],
+    [[`@Bearer eyJh.eyJi.${'c2ln'.repeat(100)}`, ...issuer], noFile],
     [
       ['--nonsense', 'eyJh.eyJi.c2ln'],
       'unknown flag "--nonsense"; --help lists them\n' +
