@@ -89,7 +89,7 @@ function printed(args: readonly string[]): Printed {
   if (authentication === undefined) return { faults: [...own, ...wrong] }
   const configuration = rightsOf(settings, authentication)
   const closed = closedSets(values)
-  own.push(...wrongSets(configuration, mode, closed))
+  own.push(...wrongSets(configuration, mode, closed, haveGroups(authentication)))
   if (own.length > 0) return { faults: own }
   const rights = neededRights(configuration, mode, closed)
   const warnings = openWarnings(mode, rights)
@@ -115,7 +115,7 @@ export function rightsOf(
   { rules, anonymous }: Authentication,
 ): RightsConfiguration {
   const clientImpersonation = settings.clientImpersonation === 'authorize'
-  const mapped = rules.some(({ groups }) => groups !== undefined)
+  const mapped = haveGroups({ rules })
   // The groups of whoever comes without a credential are not selected among.
   const anonymousGroups = anonymous?.enabled === true ? anonymousIdentity.groups : []
   const fromTokens = mapped ? closedByName(settings) : []
@@ -140,6 +140,9 @@ export function rightsOf(
   }
 }
 
+const haveGroups = ({ rules }: Pick<Authentication, 'rules'>): boolean =>
+  rules.some(({ groups }) => groups !== undefined)
+
 /** The groups that can be sent, prefix included, where `--allowed-groups` names each. */
 function closedByName({ groups, reserved }: ServeSettings): readonly string[] | undefined {
   const { allowed, denied } = groups
@@ -163,6 +166,7 @@ function wrongSets(
   configuration: RightsConfiguration,
   mode: RightsMode,
   { users = [], groups = [], extraKeys = [] }: ClosedSets,
+  tokensHaveGroups: boolean,
 ): readonly string[] {
   const { clientImpersonation, reservedUsers, reservedGroups, onlyGroups } = configuration
   const faults: string[] = []
@@ -172,7 +176,8 @@ function wrongSets(
   }
   for (const group of configuration.groups ? groups : []) {
     if (onlyGroups?.includes(group) === false && !group.startsWith('system:')) {
-      faults.push(fault('--group', group, 'is never sent: --allowed-groups does not let it'))
+      const says = tokensHaveGroups ? '--allowed-groups does not let it' : 'no token has groups'
+      faults.push(fault('--group', group, `is never sent: ${says}`))
     }
   }
   if (extraKeys.length > 0 && !clientImpersonation) {

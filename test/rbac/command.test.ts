@@ -100,6 +100,30 @@ ${anonymous}
   t.strictSame(await rules(''), [rule('users', 'oidc:alice')])
 })
 
+t.test('where no token has groups, none beside those of nobody is ever sent', async t => {
+  const file = join(tempDir(t), 'authentication.yaml')
+  writeFileSync(
+    file,
+    `apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+jwt:
+  - issuer: { url: https://issuer.example.com, audiences: [kubernetes] }
+    claimMappings: { username: { claim: sub, prefix: 'oidc:' } }
+anonymous: { enabled: true, conditions: [{ path: /livez }] }
+`,
+  )
+  const flags = [`--authentication-config=${file}`, '--unsafe-use-service-account-token']
+  for (const given of [flags, [...flags, '--allowed-groups=dev']]) {
+    // oxlint-disable-next-line no-await-in-loop
+    t.same(await rbac(...given, '--group=dev'), {
+      code: 2,
+      signal: null,
+      stdout: '',
+      stderr: '--group "dev": is never sent: no token has groups\n',
+    })
+  }
+})
+
 t.test('names are told as they are, whatever YAML makes of them', async t => {
   const groups = ['yes', '0x1f', '12:30:45', '~', 'ünïcode ✓', "it's", 'a: b', '- x', '#', '1_0']
   const { stdout } = await rbac(
