@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8'
 import { quoted } from '../lib/settings/fault.js'
 import { nearest } from '../lib/settings/nearest.js'
 
-// Else V8 lets objects of requests grow old. (docs/decisions/0024-what-requests-leave-behind.md)
+// Else V8 lets objects of requests grow old. (docs/decisions/0034-what-requests-leave-behind.md)
 setFlagsFromString('--no-allocation-site-pretenuring')
 
 /** Takes what follows its name on the command line; prints for itself; resolves with the exit status. */

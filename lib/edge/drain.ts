@@ -117,7 +117,7 @@ interface Bag<T> {
 
 /**
  * Not a `Set`: as requests enter and leave, it is rebuilt again and again, and the discarded tables keep
- * what was in the later ones. (docs/decisions/0024-what-requests-leave-behind.md)
+ * what was in the later ones. (docs/decisions/0034-what-requests-leave-behind.md)
  */
 function createBag<T>(): Bag<T> {
   const places: Array<{ readonly thing: T; at: number }> = []
