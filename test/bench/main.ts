@@ -16,6 +16,7 @@ import { cpuIsMeasured, cpuMicroseconds } from './cpu.js'
 import { execEcho } from './exec-echo.js'
 import { comparisons, summary, type Comparison, type Sample } from './report.js'
 import type { Round } from './load.js'
+import { newToken } from './new-token.js'
 import { createWorld, type World } from './world.js'
 
 /*
@@ -94,6 +95,7 @@ async function main(): Promise<void> {
     for (const each of open.toReversed()) await each.close()
   }
   say(await execEcho(flags.program))
+  say(await newToken())
 }
 
 function describeMachine(): void {
