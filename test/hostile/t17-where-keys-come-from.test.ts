@@ -183,7 +183,7 @@ t.test('what is not a key set of this issuer is none', async t => {
   }, untrusted)
 })
 
-t.test('no address in a token is asked', async t => {
+t.test('no address in a token is asked for anything but its groups', async t => {
   const before = issuer.requests.length
   await withGateway(async ({ state, ask }) => {
     t.equal(state, '[+]issuer ok')
@@ -192,7 +192,7 @@ t.test('no address in a token is asked', async t => {
       badToken('the token was issued by somebody else'),
     )
     const distributed = issuer.sign({
-      _claim_names: { groups: 'there', sub: 'there' },
+      _claim_names: { roles: 'there', sub: 'there' },
       _claim_sources: { there: { endpoint: `${bystander.url}/claims`, access_token: 'x' } },
     })
     t.equal((await ask(distributed)).response?.status, 200)
