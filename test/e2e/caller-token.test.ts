@@ -44,6 +44,10 @@ t.test('auto: one that sees another caller decides whether he may be the mapped 
   const rbac = '/apis/rbac.authorization.k8s.io/v1'
   const metadata = { name: 'alice-may-be-another' }
   const rules = [{ apiGroups: [''], resources: ['users', 'groups'], verbs: ['impersonate'] }]
+  t.teardown(async () => {
+    for (const kind of ['clusterrolebindings', 'clusterroles'])
+      await gateway.behind.must('DELETE', `${rbac}/${kind}/${metadata.name}`)
+  })
   await gateway.behind.must('POST', `${rbac}/clusterroles`, { body: { metadata, rules } })
   await gateway.behind.must('POST', `${rbac}/clusterrolebindings`, {
     body: {

@@ -160,6 +160,7 @@ t.test('oneself with fewer groups needs no right, and has fewer rights', async t
   t.equal((await alice.run('get', 'pods')).status, 0)
   t.equal((await alice.run(self, '--as-group=oidc:developers', 'get', 'pods')).status, 0)
   t.match(await alice.run(self, 'get', 'pods'), { status: 1, err: /cannot list resource "pods"/ })
+  t.match(await alice.run(self, '--as-group=oidc:viewers', 'get', '--raw=/version'), denied)
 })
 
 t.test('the audit log of the API server has the one who asked', async t => {
