@@ -35,6 +35,8 @@ export interface Waiting {
   readonly signal: AbortSignal
   /** Stands for the client's connection: what is remembered under it goes when it does. */
   readonly connection?: object | undefined
+  /** Whose turn it is, where strangers must wait for one. */
+  readonly peer?: { readonly address: string }
 }
 
 /**

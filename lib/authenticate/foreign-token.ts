@@ -2,6 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Identity } from '../identity.js'
 import { Refusal } from '../refusal.js'
+import { Seats } from '../seats.js'
 import type { Secret } from '../secret.js'
 import type { Authenticator, AnyVerdict } from './authenticator.js'
 
@@ -27,11 +28,16 @@ export interface ForeignTokenOptions {
   ) => Promise<ReviewedToken>
   /** A token must be meant for one of them. @default whatever the API server takes */
   readonly audiences?: readonly string[]
-  /** @default 5_000 ms */
+  /**
+   * How many reviews there may be at a time of tokens that nobody knows yet, addresses taking turns.
+   * @default as `Seats` has it
+   */
+  readonly seats?: Seats
+  /** With the time that it has to wait for its turn. @default 5_000 ms */
   readonly timeoutMs?: number
   /** How long a verdict is remembered, good and bad alike. @default 10_000 ms */
   readonly rememberMs?: number
-  /** Verdicts remembered. @default 10_000 */
+  /** Verdicts remembered: so many good ones, and so many bad ones. @default 10_000 */
   readonly max?: number
   /** Milliseconds, monotonic. */
   readonly now?: () => number
@@ -41,7 +47,9 @@ export interface ForeignTokenOptions {
  * Accepts tokens that the API server knows and we do not: of its service accounts, of another issuer, opaque
  * ones. It stands behind whoever knows tokens by themselves, and is asked only about what they abstain from.
  *
- * Tokens are remembered by a digest under a key of this process alone.
+ * Tokens are remembered by a digest under a key of this process alone. Whoever sends tokens that are no good, as
+ * many as he likes, gets no more than his share of the reviews; and a token that was good the last time is neither
+ * forgotten for them nor waits behind them.
  */
 export function createForeignToken(options: ForeignTokenOptions = {}): Authenticator<AnyVerdict> {
   const { review, audiences = [], now = () => performance.now() } = options
@@ -51,19 +59,23 @@ export function createForeignToken(options: ForeignTokenOptions = {}): Authentic
     return { name, authenticate: ({ token }) => unreviewed(token, audiences) }
   }
   const secret = randomBytes(32).toString('hex')
-  const remembered = new LRUCache<string, { readonly verdict: AnyVerdict; readonly until: number }>(
-    {
-      max,
-    },
-  )
+  const good = new LRUCache<string, Remembered>({ max })
+  const bad = new LRUCache<string, Remembered>({ max })
+  const { seats = new Seats() } = options
+  // They are as many as there are tokens that are good, every `rememberMs`.
+  const seatsOfGood = new Seats({ perSecond: Infinity })
   const underway = new Map<string, Promise<AnyVerdict>>()
 
-  const find = async (key: string, token: Secret): Promise<AnyVerdict> => {
+  const find = async (key: string, token: Secret, flow: string): Promise<AnyVerdict> => {
     try {
       // The verdict is everybody's who waits for it: no single client's leaving may end it.
-      const reviewed = await review(token, audiences, AbortSignal.timeout(timeoutMs))
+      const signal = AbortSignal.timeout(timeoutMs)
+      const ask = (): Promise<ReviewedToken> => review(token, audiences, signal)
+      const reviewed = await (good.has(key) ? seatsOfGood : seats).run(flow, signal, ask)
       const verdict = verdictOf(reviewed, audiences, token)
-      remembered.set(key, { verdict, until: now() + rememberMs })
+      const isGood = verdict.outcome === 'foreign'
+      if (!isGood) good.delete(key)
+      ;(isGood ? good : bad).set(key, { verdict, until: now() + rememberMs })
       return verdict
     } catch (error) {
       throw new Refusal('token_review_unavailable', undefined, { cause: error })
@@ -74,18 +86,33 @@ export function createForeignToken(options: ForeignTokenOptions = {}): Authentic
 
   return {
     name,
-    authenticate: ({ token }) => {
+    authenticate: ({ token }, { peer }) => {
       const key = hash('sha256', secret + token.reveal(), 'base64url')
-      const known = remembered.get(key)
+      const known = good.get(key) ?? bad.get(key)
       if (known !== undefined && now() < known.until) return known.verdict
       let pending = underway.get(key)
       if (pending === undefined) {
-        pending = find(key, token)
+        pending = find(key, token, networkOf(peer?.address ?? ''))
         underway.set(key, pending)
       }
       return pending
     },
   }
+}
+
+interface Remembered {
+  readonly verdict: AnyVerdict
+  readonly until: number
+}
+
+/** An IPv4 address as it is; of an IPv6 address the 64 bits that a network has, whose hosts are one party. */
+function networkOf(address: string): string {
+  if (!address.includes(':')) return address
+  const [head = '', tail = ''] = address.split('::')
+  const first = head.split(':')
+  const last = tail === '' ? [] : tail.split(':')
+  const gap = address.includes('::') ? Array(8 - first.length - last.length).fill('0') : []
+  return [...first, ...gap, ...last].slice(0, 4).join(':')
 }
 
 function verdictOf(

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import { Seats } from '../seats.js'
 
 /** The `spec` of a SubjectAccessReview (`authorization.k8s.io/v1`). */
 export interface AccessQuestion {
@@ -21,7 +22,9 @@ export interface AccessQuestion {
 export interface AccessReviewOptions {
   /** Creates the review. Rejects when the API server gives no answer. */
   readonly ask: (question: AccessQuestion, signal: AbortSignal) => Promise<boolean>
-  /** @default 5_000 ms */
+  /** How many reviews there may be at a time, users taking turns. @default as `Seats` has it */
+  readonly seats?: Seats
+  /** With the time that it has to wait for its turn. @default 5_000 ms */
   readonly timeoutMs?: number
   /** How long an answer is remembered, yes and no alike. @default 10_000 ms */
   readonly rememberMs?: number
@@ -43,12 +46,14 @@ export function createAccessReview(options: AccessReviewOptions): AccessReview {
   const answers = new LRUCache<string, { readonly allowed: boolean; readonly until: number }>({
     max: options.max ?? 10_000,
   })
+  const seats = options.seats ?? new Seats()
   const underway = new Map<string, Promise<boolean>>()
 
   const find = async (key: string, question: AccessQuestion): Promise<boolean> => {
     try {
       // The answer is everybody's who waits for it: no single client's leaving may end it.
-      const allowed = await ask(question, AbortSignal.timeout(timeoutMs))
+      const signal = AbortSignal.timeout(timeoutMs)
+      const allowed = await seats.run(question.user, signal, () => ask(question, signal))
       answers.set(key, { allowed, until: now() + rememberMs })
       return allowed
     } finally {

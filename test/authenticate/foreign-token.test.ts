@@ -7,6 +7,7 @@ import {
   type ReviewedToken,
 } from '../../lib/authenticate/foreign-token.js'
 import { Refusal } from '../../lib/refusal.js'
+import { Seats } from '../../lib/seats.js'
 import { Secret } from '../../lib/secret.js'
 import { deferred } from '../actors/deferred.js'
 
@@ -39,10 +40,13 @@ function subject(
 
 const judge =
   (authenticator: ReturnType<typeof createForeignToken>) =>
-  async (token: string): Promise<AnyVerdict | string> => {
+  async (token: string, address = '192.0.2.1'): Promise<AnyVerdict | string> => {
     try {
       const credential = { kind: 'bearer', token: new Secret(token, 'token') } as const
-      const verdict = await authenticator.authenticate(credential, waiting)
+      const verdict = await authenticator.authenticate(credential, {
+        ...waiting,
+        peer: { address },
+      })
       return verdict.outcome === 'rejected' ? verdict.refusal.code : verdict
     } catch (error) {
       return Refusal.from(error).code
@@ -153,3 +157,57 @@ t.test('without a credential to ask with, the API server judges it when it comes
     t.equal(await meant(token), 'token_audience', token)
   }
 })
+
+t.test('tokens that nobody knows wait for their turn, and networks take turns', async t => {
+  const open: Array<() => void> = []
+  const { judge, asked } = subject(
+    () => new Promise(resolve => void open.push(() => resolve({ authenticated: false }))),
+    { seats: new Seats({ most: 1, mostWaiting: 4 }) },
+  )
+  const flood = ['2001:db8::1', '2001:db8:0:0:f::2', '2001:db8::f', '2001:db8::4', '2001:db8::5']
+  const bad = flood.map((address, n) => judge(`bad-${String(n)}`, address))
+  const others = [judge('v4', '192.0.2.9'), judge('v6', '2001:db8:0:1::1')]
+  await turn()
+  t.strictSame(names(asked), ['bad-0'])
+  t.equal(await bad[4], 'token_review_unavailable', 'there is no room for a network with four')
+  t.equal(await bad[3], 'token_review_unavailable')
+  while (open.length > 0) {
+    open.shift()?.()
+    await turn()
+  }
+  t.strictSame(names(asked), ['bad-0', 'bad-1', 'v4', 'v6', 'bad-2'])
+  for (const verdict of await Promise.all([...bad.slice(0, 3), ...others])) {
+    t.equal(verdict, 'token_unknown')
+  }
+})
+
+t.test('a flood of bad tokens neither pushes good ones out nor goes before them', async t => {
+  let answers: (token: string) => Promise<ReviewedToken> = async token =>
+    token === 'good' ? good : { authenticated: false }
+  const { judge, asked, clock } = subject(token => answers(token), {
+    max: 2,
+    seats: new Seats({ most: 1 }),
+  })
+  t.match(await judge('good'), { outcome: 'foreign' })
+  for (const token of ['a', 'b', 'c']) t.equal(await judge(token), 'token_unknown')
+  t.match(await judge('good'), { outcome: 'foreign' })
+  t.strictSame(names(asked), ['good', 'a', 'b', 'c'], 'it is still remembered')
+
+  clock.now = 10_000
+  const never = deferred<ReviewedToken>()
+  answers = token => (token === 'good' ? Promise.resolve(good) : never.promise)
+  const stuck = judge('d')
+  t.match(await judge('good'), { outcome: 'foreign' }, 'the only seat is taken')
+  never.resolve({ authenticated: false })
+  t.equal(await stuck, 'token_unknown')
+
+  clock.now = 20_000
+  answers = async () => ({ authenticated: false })
+  t.equal(await judge('good'), 'token_unknown')
+  t.equal(await judge('good'), 'token_unknown')
+  t.equal(names(asked).filter(name => name === 'good').length, 3, 'its no is remembered too')
+})
+
+const names = (asked: ReadonlyArray<readonly [string, unknown]>): readonly string[] =>
+  asked.map(([token]) => token)
+const turn = (): Promise<void> => new Promise(resolve => void setImmediate(resolve))

@@ -4,6 +4,7 @@ import {
   type AccessQuestion,
   type AccessReviewOptions,
 } from '../../lib/impersonate/access-review.js'
+import { Seats } from '../../lib/seats.js'
 import { deferred } from '../actors/deferred.js'
 
 const question = (name: string, groups: readonly string[] = ['dev']): AccessQuestion => ({
@@ -106,3 +107,23 @@ t.test('the memory of answers is bounded', async t => {
   for (const name of ['a', 'b', 'c', 'c', 'b', 'a']) await review(question(name))
   t.strictSame(asked, ['a', 'b', 'c', 'a'])
 })
+
+t.test('so many are asked at a time, and users take turns', async t => {
+  const open: Array<() => void> = []
+  const { review, asked } = subject(
+    () => new Promise(resolve => void open.push(() => resolve(true))),
+    { seats: new Seats({ most: 2 }) },
+  )
+  const ofAlice = ['a', 'b', 'c', 'd'].map(name => review(question(name)))
+  const ofBob = review({ ...question('e'), user: 'bob' })
+  await turn()
+  t.strictSame(asked, ['a', 'b'])
+  while (open.length > 0) {
+    open.shift()?.()
+    await turn()
+  }
+  t.strictSame(asked, ['a', 'b', 'c', 'e', 'd'])
+  t.strictSame(await Promise.all([...ofAlice, ofBob]), [true, true, true, true, true])
+})
+
+const turn = (): Promise<void> => new Promise(resolve => void setImmediate(resolve))

@@ -152,3 +152,36 @@ t.test('who has neither groups nor uid says so by saying nothing', async t => {
     extra: { 'original-user.impersonation-gateway.io/name': ['carol'] },
   })
 })
+
+t.test('of many names a few are asked about at a time, and after a no none', async t => {
+  const names = Array.from({ length: 20 }, (_, n) => `g${String(n)}`)
+  const asked: string[] = []
+  const open: Array<(allowed: boolean) => void> = []
+  const review = ({ resourceAttributes: { name } }: AccessQuestion): Promise<boolean> => {
+    asked.push(name)
+    return new Promise(resolve => void open.push(resolve))
+  }
+  const acting = actingAs(alice, { ...nobody, groups: names }, review)
+  t.strictSame(asked, ['bob', ...names.slice(0, 7)])
+  open.shift()?.(true)
+  await new Promise(resolve => setImmediate(resolve))
+  t.strictSame(asked, ['bob', ...names.slice(0, 8)])
+  open.shift()?.(false)
+  for (const answer of open) answer(true)
+  await t.rejects(acting, { code: 'impersonation_denied' })
+  t.equal(asked.length, 9)
+})
+
+t.test('all of them together have one deadline', async t => {
+  const asked: string[] = []
+  const review = ({ resourceAttributes: { name } }: AccessQuestion): Promise<boolean> => {
+    asked.push(name)
+    return new Promise(resolve => void setTimeout(() => resolve(true), 20))
+  }
+  const groups = Array.from({ length: 200 }, (_, n) => `g${String(n)}`)
+  const acting = actingAs(alice, { ...nobody, groups }, review, { mostAtATime: 1, timeoutMs: 50 })
+  await t.rejects(acting, { code: 'access_review_unavailable' })
+  const until = asked.length
+  await new Promise(resolve => setTimeout(resolve, 50))
+  t.ok(until < 200 && asked.length - until <= 1, 'and then nothing more is asked')
+})
