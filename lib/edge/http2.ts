@@ -48,15 +48,9 @@ export class Http2Client implements EdgeClient {
       if (before === undefined) fields[lower] = value
       else fields[lower] = [...(Array.isArray(before) ? before : [String(before)]), value]
     }
-    // Closing a stream, Node ends the answer before it resets the stream, and a client believes the end. So
-    // the last word of an answer whose length is not known is kept back until `end` was meant.
     this.#isBodiless = this.#isHead || bodiless.has(status)
-    const keepsLastWord = fields['content-length'] === undefined && !this.#isBodiless
-    this.#stream.respond(fields, { waitForTrailers: keepsLastWord })
-    this.#stream.once(keepsLastWord ? 'wantTrailers' : 'finish', () => {
-      if (keepsLastWord) this.#stream.sendTrailers({})
-      this.#left()
-    })
+    this.#stream.respond(fields)
+    this.#stream.once('finish', () => this.#left())
     this.started = true
   }
 
@@ -73,7 +67,9 @@ export class Http2Client implements EdgeClient {
   }
 
   abort(): void {
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    // `close` ends an answer before it resets the stream, and a client believes the end; `destroy` with an
+    // error resets alone, with INTERNAL_ERROR.
+    this.#stream.destroy(new Error('the answer broke off'))
   }
 
   cut(): void {
