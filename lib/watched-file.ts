@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import { facts } from './channels.js'
 
 export interface WatchedFileOptions<T> {
@@ -9,6 +10,8 @@ export interface WatchedFileOptions<T> {
   readonly changed?: (value: T) => void
   /** How often to look. @default 10_000 ms: well inside the promised 60 s. */
   readonly intervalMs?: number
+  /** How long a content must stand before it is taken: half of it may have been written. @default 1_000 ms */
+  readonly settleMs?: number
 }
 
 /** The last good value of a file that somebody may replace at any time. */
@@ -22,8 +25,8 @@ export interface WatchedFile<T> {
 
 /**
  * Reads a file and keeps reading it: by content, so that the symbolic links of mounted Secrets and
- * ConfigMaps are followed. A file that breaks or disappears later keeps its last good value, says so
- * once, and counts as a failed reload.
+ * ConfigMaps are followed. A new content is taken when it is read twice alike. A file that breaks or
+ * disappears later keeps its last good value, says so once, and counts as a failed reload.
  * @throws when it cannot be read or parsed now
  */
 export function watchFile<T>(path: string, options: WatchedFileOptions<T>): WatchedFile<T> {
@@ -31,10 +34,21 @@ export function watchFile<T>(path: string, options: WatchedFileOptions<T>): Watc
   let value = options.parse(content)
   let complaint: string | undefined
   let looking: Promise<T> | undefined
+  const closing = new AbortController()
+  const { intervalMs = 10_000 } = options
+  const settleMs = options.settleMs ?? Math.min(1_000, intervalMs)
 
   const look = async (): Promise<T> => {
     try {
-      const next = await readFile(path)
+      let next = await readFile(path)
+      for (let tries = 0; !next.equals(content); tries += 1) {
+        if (tries === mostTries) throw new Error('it does not stop changing')
+        await pause(settleMs, undefined, closing)
+        const again = await readFile(path)
+        if (again.equals(next)) break
+        next = again
+      }
+      closing.signal.throwIfAborted()
       if (next.equals(content)) {
         complaint = undefined
         return value
@@ -46,6 +60,7 @@ export function watchFile<T>(path: string, options: WatchedFileOptions<T>): Watc
       facts.notice.publish({ level: 'info', msg: 'file reloaded', fields: { file: path } })
       options.changed?.(value)
     } catch (error) {
+      if (closing.signal.aborted) return value
       const why = error instanceof Error ? error.message : String(error)
       if (why !== complaint) {
         complaint = why
@@ -61,7 +76,7 @@ export function watchFile<T>(path: string, options: WatchedFileOptions<T>): Watc
   }
 
   const refresh = (): Promise<T> => (looking ??= look().finally(() => (looking = undefined)))
-  const timer = setInterval(() => void refresh(), options.intervalMs ?? 10_000)
+  const timer = setInterval(() => void refresh(), intervalMs)
   timer.unref()
   return {
     path,
@@ -69,6 +84,12 @@ export function watchFile<T>(path: string, options: WatchedFileOptions<T>): Watc
       return value
     },
     refresh,
-    close: () => clearInterval(timer),
+    close() {
+      closing.abort()
+      clearInterval(timer)
+    },
   }
 }
+
+/** Of two successive readings that differ: then it is somebody's log, or worse. */
+const mostTries = 10

@@ -17,7 +17,7 @@ interface Watched {
   readonly said: string[]
 }
 
-function watched(t: Test, content: string): Watched {
+function watched(t: Test, content: string, settleMs = 1): Watched {
   const path = join(t.testdir({ file: content }), 'file')
   const changes: number[] = []
   const said: string[] = []
@@ -31,6 +31,7 @@ function watched(t: Test, content: string): Watched {
     parse: number,
     changed: value => changes.push(value),
     intervalMs: 3_600_000,
+    settleMs,
   })
   t.teardown(() => {
     file.close()
@@ -69,11 +70,35 @@ t.test('a broken or missing file keeps the last good value, and says so once', a
   t.strictSame(changes, [3])
 })
 
+t.test('what is half written is not taken, however good it looks', async t => {
+  const { file, path, changes, said } = watched(t, '1', 500)
+  writeFileSync(path, '12')
+  const looked = file.refresh()
+  await new Promise(resolve => setTimeout(resolve, 50))
+  writeFileSync(path, '123')
+  t.equal(await looked, 123)
+  t.strictSame(changes, [123])
+  t.strictSame(said, ['ok', 'info'])
+
+  writeFileSync(path, '12')
+  const over = file.refresh()
+  await new Promise(resolve => setTimeout(resolve, 50))
+  writeFileSync(path, '123')
+  t.equal(await over, 123, 'and what is back is no change')
+  t.strictSame(changes, [123])
+
+  writeFileSync(path, '4')
+  const late = file.refresh()
+  file.close()
+  await late
+  t.strictSame(changes, [123], 'who has closed it hears no more')
+})
+
 t.test('symbolic links are followed when they are turned, as in mounted Secrets', async t => {
   const folder = t.testdir({ one: { token: '1' }, two: { token: '2' } })
   symlinkSync('one', join(folder, 'data'))
   symlinkSync('data/token', join(folder, 'token'))
-  const file = watchFile(join(folder, 'token'), { parse: number })
+  const file = watchFile(join(folder, 'token'), { parse: number, settleMs: 1 })
   t.teardown(() => file.close())
   t.equal(file.value, 1)
   symlinkSync('two', join(folder, 'next'))

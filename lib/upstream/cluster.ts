@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import { KubeConfig, type Cluster as KubeCluster } from '@kubernetes/client-node'
 import { Pool } from 'undici'
@@ -21,6 +22,8 @@ export interface ClusterOptions {
   readonly useOwnCredential: boolean
   /** How often kubeconfig, CA and credential are looked at. @default 10_000 ms */
   readonly intervalMs?: number
+  /** How long what is found there must stand before it is taken: half of it may have been written. @default 1_000 ms */
+  readonly settleMs?: number
   /** @default process.env */
   readonly env?: NodeJS.ProcessEnv
   /** Milliseconds, monotonic. */
@@ -93,6 +96,11 @@ export interface ConnectionOptions {
   readonly key?: string
 }
 
+interface Found {
+  readonly target: Target
+  readonly proof: Proof | undefined
+}
+
 interface Connection {
   readonly fingerprint: string
   readonly gateway: Pools
@@ -110,6 +118,9 @@ interface Pools {
 
 const renewAtMostEveryMs = 5_000
 
+/** Of two successive readings that differ. */
+const mostTries = 10
+
 /**
  * Finds the API server and keeps its address, CA and credential current: files that change are live at the next
  * look, and a broken one keeps the last good.
@@ -117,6 +128,8 @@ const renewAtMostEveryMs = 5_000
  */
 export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   const { now = () => performance.now() } = options
+  const { intervalMs = 10_000 } = options
+  const settleMs = options.settleMs ?? Math.min(1_000, intervalMs)
   let target: Target
   let proof: Proof | undefined
   let connection: Connection
@@ -138,13 +151,32 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   let looking: Promise<void> | undefined
   let renewing: Promise<boolean> | undefined
   let lastRenewal = -Infinity
+  const closing = new AbortController()
   /** Pools that finish what they carry. */
   const retired = new Set<Pool>()
 
+  const read = async (last: Target, force: boolean): Promise<Found> => {
+    const found = findTarget(options, last)
+    return { target: found, proof: await found.source?.load(force) }
+  }
+
+  /** What is new must be found twice alike, unless what is in force is known to be no good. */
+  const find = async (force: boolean): Promise<Found> => {
+    let found = await read(target, force)
+    for (let tries = 0; !force && !isSame(found, { target, proof }); tries += 1) {
+      if (tries === mostTries) throw new Error('what it is read from does not stop changing')
+      await pause(settleMs, undefined, closing)
+      const again = await read(found.target, false)
+      if (isSame(again, found)) break
+      found = again
+    }
+    closing.signal.throwIfAborted()
+    return found
+  }
+
   const look = async (force: boolean): Promise<void> => {
     try {
-      const nextTarget = findTarget(options, target)
-      const nextProof = await nextTarget.source?.load(force)
+      const { target: nextTarget, proof: nextProof } = await find(force)
       if (options.useOwnCredential && nextProof === undefined) {
         throw new ClusterFault('the kubeconfig user has no credential')
       }
@@ -170,6 +202,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
       }
       complaint = undefined
     } catch (error) {
+      if (closing.signal.aborted) return
       const why = said(error)
       if (why === complaint) return
       complaint = why
@@ -199,7 +232,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     await refresh(true)
     return true
   }
-  const timer = setInterval(() => void refresh(), options.intervalMs ?? 10_000)
+  const timer = setInterval(() => void refresh(), intervalMs)
   timer.unref()
 
   return {
@@ -228,6 +261,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     },
     refresh: () => refresh(),
     async close() {
+      closing.abort()
       clearInterval(timer)
       const pools = new Set([...poolsOf(connection), ...retired])
       await Promise.all([...pools].map(pool => pool.destroy()))
@@ -294,6 +328,11 @@ function pools(target: Target, proof: Proof | undefined): Pools {
 /** What a connection was opened with; another one is needed when it changes. */
 const fingerprint = ({ url, ca, serverName, verify }: Target, proof: Proof | undefined): string =>
   JSON.stringify([url.origin, ca, serverName, verify, proof?.cert, proof?.key])
+
+const isSame = (one: Found, other: Found): boolean =>
+  one.target.url.href === other.target.url.href &&
+  one.proof?.authorization === other.proof?.authorization &&
+  fingerprint(one.target, one.proof) === fingerprint(other.target, other.proof)
 
 function findTarget(options: ClusterOptions, last?: Target): Target {
   return options.kubeconfig === undefined

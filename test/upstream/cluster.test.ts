@@ -42,6 +42,7 @@ async function opened(
     kubeconfig: path,
     useOwnCredential: true,
     intervalMs: 3_600_000,
+    settleMs: 1,
     ...options,
   })
   t.teardown(() => cluster.close())
@@ -138,6 +139,7 @@ t.test('the CA may be a file beside the kubeconfig, and is live when it changes'
     kubeconfig: path,
     useOwnCredential: true,
     intervalMs: 3_600_000,
+    settleMs: 1,
   })
   t.teardown(() => cluster.close())
   await t.rejects(get(cluster))
@@ -284,6 +286,7 @@ t.test('a token that rotates is another credential; a broken one keeps the last 
     kubeconfig: path,
     useOwnCredential: true,
     intervalMs: 3_600_000,
+    settleMs: 1,
   })
   t.teardown(() => cluster.close())
   const { credential } = cluster
@@ -460,3 +463,19 @@ t.test(
     t.equal(own(cluster), 'Bearer t3')
   },
 )
+
+t.test('what is half written is not taken, however good it looks', async t => {
+  const folder = t.testdir({ token: 'one' })
+  const user = { tokenFile: join(folder, 'token') }
+  const { cluster } = await opened(t, kubeconfig({ server: 'https://127.0.0.1:1', user }), {
+    settleMs: 500,
+  })
+  const { reloads } = heard(t)
+  writeFileSync(user.tokenFile, 'two-ha')
+  const looked = cluster.refresh()
+  await new Promise(resolve => setTimeout(resolve, 50))
+  writeFileSync(user.tokenFile, 'two-halves')
+  await looked
+  t.equal(own(cluster), 'Bearer two-halves')
+  t.strictSame(reloads, ['ok'])
+})
