@@ -102,7 +102,9 @@ export async function startListener(
   const sessions = new Set<ServerHttp2Session>()
   /** Connections that have been told what was wrong with them. */
   const answered = new WeakSet<Duplex>()
-  const turns = new Turns()
+  const turns = new Turns(socket =>
+    publishMalformed(auditId([]), socket, new Refusal('request_malformed', 'too many at once')),
+  )
 
   const serve = (
     received: ReceivedHead,
@@ -157,7 +159,12 @@ export async function startListener(
           (id, refusal) => {
             request.on('error', ignore)
             const client = new Http1Client(request, response, unreadable(request))
-            void refuse(id, refusal, client).finally(enter(client))
+            const leave = enter(client)
+            void refuse(id, refusal, client).finally(() => {
+              // Of what comes next on a connection that goes on, nothing was said yet.
+              if (socket.writable) answered.delete(socket)
+              leave()
+            })
           },
           enter,
         ),
@@ -168,7 +175,7 @@ export async function startListener(
   const onUpgrade = (request: IncomingMessage, socket: Duplex, early: Buffer): void =>
     turns.next(socket, () =>
       serve(
-        received(request),
+        { ...received(request), bodyIsUnread: true },
         request.socket,
         head => UpgradeClient.of(request, request.socket, early, head),
         (id, refusal) => endWith(socket, refusalBytes(id, refusal)),

@@ -11,6 +11,8 @@ export interface ReceivedHead {
   readonly rawHeaders: readonly string[]
   /** Whether the client sends a body, where the protocol's framing says so outside the header (HTTP/2). */
   readonly bodyFollows?: boolean
+  /** Whether the parser took it for an upgrade, by a rule of its own: then nobody reads a body. */
+  readonly bodyIsUnread?: boolean
 }
 
 /** Bounds of a header block, as INTERFACE promises them. */
@@ -96,7 +98,10 @@ export function readHead(received: ReceivedHead): RequestHead {
   if (http2) checkAuthority(received.rawHeaders, headers)
   const hasBody = received.bodyFollows ?? (codings > 0 || length > 0)
   const head = { protocol, method, target, headers, hasBody }
-  if (upgrade === undefined || protocol !== 'HTTP/1.1' || !lists(options, 'upgrade')) return head
+  if (upgrade === undefined || protocol !== 'HTTP/1.1' || !lists(options, 'upgrade')) {
+    if (hasBody && received.bodyIsUnread === true) throw new Refusal('upgrade_body')
+    return head
+  }
   if (upgrades > 1 || (upgrade !== 'websocket' && upgrade !== 'spdy/3.1')) {
     throw new Refusal('upgrade_protocol')
   }

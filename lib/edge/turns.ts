@@ -2,7 +2,13 @@ import type { Duplex } from 'node:stream'
 import type { Client } from '../exchange.js'
 
 /** More that wait on one connection, and it is not read for a while. */
-const maxWaiting = 100
+const maxWaiting = 32
+
+/**
+ * What was read before that is parsed all the same: with fields as any client sends them these are fewer than a
+ * hundred. Whoever writes more has made them small for it, to have us hold what is a hundred times their size.
+ */
+const mostWaiting = 256
 
 /**
  * Whose turn it is on an HTTP/1 connection. Node's parser hands requests over as fast as it reads them, however many
@@ -12,6 +18,12 @@ const maxWaiting = 100
  */
 export class Turns {
   readonly #lines = new WeakMap<Duplex, Line>()
+  readonly #overrun: (socket: Duplex) => void
+
+  /** @param overrun called before a connection is destroyed on which too many wait */
+  constructor(overrun: (socket: Duplex) => void) {
+    this.#overrun = overrun
+  }
 
   /**
    * Calls back when everything before is over: perhaps at once, never once the connection has ended.
@@ -23,7 +35,14 @@ export class Turns {
       if (socket.writable) then()
       return
     }
+    if (socket.destroyed) return
     line.waiting.push({ begin: then, isWhole })
+    if (line.waiting.length > mostWaiting) {
+      line.waiting.length = 0
+      this.#overrun(socket)
+      socket.destroy()
+      return
+    }
     if (line.waiting.length === maxWaiting) socket.pause()
   }
 

@@ -163,7 +163,8 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   /** What is new must be found twice alike, unless what is in force is known to be no good. */
   const find = async (force: boolean): Promise<Found> => {
     let found = await read(target, force)
-    for (let tries = 0; !force && !isSame(found, { target, proof }); tries += 1) {
+    if (force) return found
+    for (let tries = 0; !isSame(found, { target, proof }); tries += 1) {
       if (tries === mostTries) throw new Error('what it is read from does not stop changing')
       await pause(settleMs, undefined, closing)
       const again = await read(found.target, false)

@@ -164,6 +164,76 @@ t.test('what is no request is refused before the gateway hears of it', async t =
   t.ok(malformed.every(({ address }) => address === '127.0.0.1'))
 })
 
+t.test('an upgrade of HTTP/1.0 with a body is refused, since nobody would read it', async t => {
+  const { target, contexts } = await subject(t)
+  const asks = { Host: 'x', Connection: 'Upgrade', Upgrade: 'websocket' }
+  const old = (bytes: string): string => bytes.replace(' HTTP/1.1', ' HTTP/1.0')
+  const bytes = old(requestBytes('POST', '/', { ...asks, 'Content-Length': '4' }, 'body'))
+  t.strictSame(statusOf(await rawRequest({ ...target, bytes })), [400, 'BadRequest'])
+  t.strictSame(contexts, [])
+  const without = await rawRequest({ ...target, bytes: old(requestBytes('GET', '/', asks)) })
+  t.equal(without.response?.status, 200, 'without one it is an ordinary request')
+})
+
+t.test('what is wrong with one request does not cut the answer to the one before', async t => {
+  const told = deferred()
+  const { target } = await subject(t, async (_, client) => {
+    client.start(200, [['Content-Length', '5']])
+    client.write(Buffer.from('[['))
+    client.flush()
+    await told.promise
+    client.write(Buffer.from(']].'))
+    client.end()
+    await client.finished
+  })
+  const connection = await connectRaw(target)
+  t.teardown(() => connection.destroy())
+  const refused = requestBytes('GET', '/', { Host: 'x', Expect: 'x' })
+  await connection.write(refused)
+  t.equal((await connection.readResponse()).status, 417)
+  await connection.write(get())
+  await connection.readUntil('[[')
+  await connection.write('no HTTP\r\n\r\n')
+  await pause(50)
+  told.resolve()
+  await connection.gone
+  t.match(String(connection.received), /\r\n\r\n\[\[\]\]\.HTTP\/1\.1 400 Bad Request\r\n/)
+})
+
+t.test(
+  'who writes far ahead waits for room, and who fills it with next to nothing is cut',
+  async t => {
+    const begun = deferred()
+    const goOn = deferred()
+    const { target, malformed } = await subject(
+      t,
+      async (context, client) => {
+        begun.resolve()
+        if (context.head.target === '/slow') await goOn.promise
+        if (context.head.target === '/stuck') await client.finished
+        else await says('hello')(context, client)
+      },
+      plain,
+    )
+    const many = 500
+    const large = requestBytes('GET', '/', { Host: 'x', A: 'x'.repeat(4_000) })
+    const bytes = get('/slow') + large.repeat(many)
+    const waiting = rawRequest({ ...target, bytes, answers: 1 + many })
+    await pause(200)
+    goOn.resolve()
+    const { responses } = await waiting
+    t.equal(responses.filter(({ status }) => status === 200).length, 1 + many)
+    t.strictSame(malformed, [])
+
+    const connection = await connectRaw(target)
+    await connection.write(get('/stuck'))
+    await begun.promise
+    await connection.write('GET / HTTP/1.1\r\nHost:x\r\n\r\n'.repeat(2_000))
+    await connection.gone
+    t.match(malformed, [{ refusal: { code: 'request_malformed' } }])
+  },
+)
+
 t.test('too many lines are refused over HTTP/2 too, not cut', async t => {
   const { target, contexts } = await subject(t)
   const many = Object.fromEntries(Array.from({ length: 1_001 }, (_, at) => [`x-${at}`, '1']))
