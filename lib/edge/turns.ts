@@ -43,7 +43,11 @@ export class Turns {
       socket.destroy()
       return
     }
-    if (line.waiting.length === maxWaiting) socket.pause()
+    if (line.waiting.length < maxWaiting) return
+    // Not now: at the end of this very request Node's parser goes on reading.
+    process.nextTick(() => {
+      if (line.waiting.length >= maxWaiting) socket.pause()
+    })
   }
 
   /** It is this client's turn; returns what to call when it is over. */
