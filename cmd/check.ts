@@ -75,7 +75,10 @@ export async function run(args: readonly string[]): Promise<number> {
 const told = ({ outcome, about, says, change }: Finding): string =>
   `${outcome.padEnd(7)} ${about}: ${says}${change === undefined ? '' : `; ${change}`}`
 
-/** The kubeconfig is read in any case; that it cannot be used is a fault. Others are asked when told to. */
+/**
+ * The kubeconfig and the credential in it are read in any case; that they cannot be used is a fault. Others are
+ * asked when told to, an exec plugin too.
+ */
 async function lookAround(
   settings: ServeSettings,
   authentication: Authentication,
@@ -84,8 +87,8 @@ async function lookAround(
   const ownCredential = settings.credentialMode.kind === 'gateway'
   const cluster = await openCluster({
     ...settings.cluster,
-    // A plugin that brings it is not run for nothing.
-    useOwnCredential: ownCredential && connect,
+    useOwnCredential: ownCredential,
+    withoutPlugin: !connect,
   })
   try {
     return connect ? await ask(settings, authentication, cluster) : []

@@ -20,6 +20,11 @@ export interface ClusterOptions {
   readonly context?: string
   /** Whether the kubeconfig user's (or service account's) credential is used. Without it, it is never read. */
   readonly useOwnCredential: boolean
+  /**
+   * An exec plugin is not run for it; then there is none. For those who ask the API server nothing.
+   * @default false
+   */
+  readonly withoutPlugin?: boolean
   /** How often kubeconfig, CA and credential are looked at. @default 10_000 ms */
   readonly intervalMs?: number
   /** How long what is found there must stand before it is taken: half of it may have been written. @default 1_000 ms */
@@ -135,8 +140,9 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   let connection: Connection
   try {
     target = findTarget(options)
-    proof = await target.source?.load(false)
-    if (options.useOwnCredential && proof === undefined) {
+    const isLeft = options.withoutPlugin === true && target.source?.runsPlugin === true
+    if (!isLeft) proof = await target.source?.load(false)
+    if (options.useOwnCredential && !isLeft && proof === undefined) {
       throw new ClusterFault(
         'the kubeconfig user has no credential: --unsafe-use-service-account-token needs a token, tokenFile, exec or client certificate',
       )

@@ -18,6 +18,8 @@ export interface Proof {
 export interface CredentialSource {
   /** Equal for two sources that would give the same. */
   readonly described: string
+  /** Whether `load` runs a program. */
+  readonly runsPlugin?: true
   /**
    * The credential as it stands there now; `undefined` when there is none.
    * @param force also where the source says that the last one is still good
@@ -34,8 +36,8 @@ export interface KubeconfigUser {
   /** The kubeconfig itself, and where it lies: relative paths start there. */
   readonly text: string
   readonly path: string
-  /** Name of the entry in `users`. */
-  readonly user: string
+  /** Name of the entry in `users`; `undefined` when the context names none. */
+  readonly user: string | undefined
   readonly cluster: KubeCluster
 }
 
@@ -52,8 +54,14 @@ function read({ text, path, user: name, cluster }: KubeconfigUser): CredentialSo
   const config = new KubeConfig()
   config.loadFromString(text)
   config.makePathsAbsolute(dirname(path))
+  if (name === undefined || name === '') {
+    throw new Error('the context of the kubeconfig names no user')
+  }
   const user = config.getUser(name)
-  if (!user) throw new Error(`the kubeconfig has no user "${name}"`)
+  // Of an entry without `user` the library makes one of nulls.
+  if (!user || Object.values(user).includes(null)) {
+    throw new Error(`the kubeconfig has no user "${name}"`)
+  }
   if (user.impersonateUser !== undefined) {
     throw new Error(`user "${name}" impersonates by itself ("as"): give it a credential of its own`)
   }
@@ -143,6 +151,7 @@ function execPlugin(user: User, cluster: KubeCluster, folder: string): Credentia
   let expiresAt = Infinity
   return {
     described: `exec ${JSON.stringify(user.exec)}`,
+    runsPlugin: true,
     async load(force) {
       if (proof && !force && Date.now() < expiresAt - renewAheadMs) return proof
       const { status } = await runPlugin(user, cluster, folder)

@@ -1,7 +1,7 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { parse } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { startApiServer } from '../actors/api-server.js'
 import { runCommand, type Ended } from '../actors/command.js'
 import { tempDir, writeKubeconfig } from '../actors/files.js'
@@ -36,6 +36,36 @@ t.test('every fault is a line on standard error, and the status 2', async t => {
     stdout: '',
     stderr: `--kubeconfig ${kubeconfig} has no context "other"; it has "test"\n`,
   })
+})
+
+t.test('service-account mode without a credential is a fault, and a plugin is not run', async t => {
+  const folder = tempDir(t)
+  const kubeconfig = writeKubeconfig(folder, { server: 'https://127.0.0.1:1' })
+  const args = [
+    '--oidc-issuer-url=https://i.example',
+    '--oidc-client-id=k',
+    `--kubeconfig=${kubeconfig}`,
+    '--unsafe-use-service-account-token',
+  ]
+  const config = parse(readFileSync(kubeconfig, 'utf8'))
+  const checked = (user: unknown): Promise<Ended> => {
+    config.users[0].user = user
+    writeFileSync(kubeconfig, stringify(config))
+    return check(...args)
+  }
+  const none =
+    'the kubeconfig user has no credential: --unsafe-use-service-account-token needs a token, ' +
+    'tokenFile, exec or client certificate'
+  for (const [user, fault] of [
+    [{}, none],
+    [{ tokenFile: '/nowhere' }, "ENOENT: no such file or directory, open '/nowhere'"],
+  ] as const) {
+    t.same(await checked(user), { code: 2, stdout: '', stderr: `${fault}\n` })
+  }
+  const ran = join(folder, 'ran')
+  const apiVersion = 'client.authentication.k8s.io/v1'
+  const exec = { apiVersion, command: 'touch', args: [ran], interactiveMode: 'Never' }
+  t.same([(await checked({ exec })).code, existsSync(ran)], [0, false])
 })
 
 t.test('settings and findings are told, with no secret in them, and nobody is asked', async t => {

@@ -99,6 +99,21 @@ t.test('users that cannot be used say why, and nothing of their secret', async t
   })
 })
 
+t.test('a user that is not there is not taken for another fault', async t => {
+  const text = kubeconfig({ server: cluster.server }).replace('"user":{}', '"user":null')
+  const at = { text, path: '/nowhere/config', cluster }
+  for (const user of ['u', 'missing']) {
+    t.throws(() => credentialOf({ ...at, user }), {
+      message: `the kubeconfig has no user "${user}"`,
+    })
+  }
+  for (const user of ['', undefined]) {
+    t.throws(() => credentialOf({ ...at, user }), {
+      message: 'the context of the kubeconfig names no user',
+    })
+  }
+})
+
 t.test('a source is kept while the kubeconfig says the same', async t => {
   const source = of({ token: 'abc' })
   t.equal(of({ token: 'abc' }, '/nowhere', source), source)
