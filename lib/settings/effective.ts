@@ -83,14 +83,17 @@ function valueOf(
   }
   // Off is what every switch is unless it is given, and some must not be given where they have no effect.
   if (flag.kind === 'switch') return written[0] === 'true' ? true : undefined
-  const [first = ''] = written
-  if (first === '') return undefined
+  const [said = ''] = written
+  // An empty text is none: the default then.
+  const first = said === '' ? flag.default : said
+  if (first === undefined) return undefined
   return flag.kind === 'number' ? Number(first) : first
 }
 
 function origin(name: FlagName, given: GivenFlags): string {
-  const where = (given.get(name) ?? sameAs(name, given))?.where
-  if (where === undefined) return 'default'
+  const found = given.get(name) ?? sameAs(name, given)
+  if (found === undefined || found.values[0] === '') return 'default'
+  const { where } = found
   return where.startsWith('--') ? 'command line' : where.replace(/: [a-z-]+$/, '')
 }
 

@@ -45,6 +45,18 @@ t.test('each value is told with where it comes from', async t => {
   )
 })
 
+t.test('an empty value is the default where there is one', async t => {
+  const { values } = effective(...issuer, '--bind-address=', '--oidc-username-claim=', '--context=')
+  const names = ['bind-address', 'oidc-username-claim', 'context']
+  t.same(
+    values.filter(({ name }) => names.includes(name)),
+    [
+      { name: 'bind-address', value: '0.0.0.0', from: 'default' },
+      { name: 'oidc-username-claim', value: 'sub', from: 'default' },
+    ],
+  )
+})
+
 t.test('what is printed is a file that serve takes, and that means the same', async t => {
   const folder = tempDir(t)
   const table: ReadonlyArray<readonly string[]> = [
