@@ -19,6 +19,7 @@ import type { EdgeClient } from './edge-client.js'
 import { Http1Client } from './http1.js'
 import { Http2Client } from './http2.js'
 import type { PeerAddress } from './peer-address.js'
+import { ReceivedMessage } from './received-message.js'
 import { refusalBytes, refuse } from './reply.js'
 import { Turns } from './turns.js'
 import { UpgradeClient } from './upgrade-client.js'
@@ -79,6 +80,7 @@ export async function startListener(
     insecureHTTPParser: false,
     // Counted and refused by `readHead`, with an answer.
     requireHostHeader: false,
+    IncomingMessage: ReceivedMessage,
   }
   const server =
     tls === undefined
