@@ -26,9 +26,7 @@ export class Http1Client implements EdgeClient {
     this.body = head.hasBody ? new RequestBody(request) : undefined
     this.#awaitsInvitation =
       head.hasBody && head.protocol === 'HTTP/1.1' && request.headers.expect !== undefined
-    response.once('close', () => this.departures.left(response.writableFinished))
-    // Reported by the listener that sees the connection; here it would only be uncaught.
-    response.on('error', ignore)
+    response.on('close', () => this.departures.left(response.writableFinished))
     this.body?.on('error', ignore)
   }
 

@@ -26,6 +26,8 @@ export class UpgradeClient extends Http1Client {
     const response = new ServerResponse(request)
     response.shouldKeepAlive = false
     response.assignSocket(socket)
+    // Reported by the listener that sees the connection; here it would only be uncaught.
+    response.on('error', ignore)
     return new UpgradeClient(request, response, socket, early, head)
   }
 

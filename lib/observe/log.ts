@@ -1,6 +1,7 @@
 import { pino, type DestinationStream, type Logger } from 'pino'
-import { facts, type Notice } from '../channels.js'
+import { facts, type Exchange, type Malformed, type Notice } from '../channels.js'
 import { accessFields, levelOf, malformedFields } from './access-line.js'
+import { inBatches } from './batch.js'
 import { describeError } from './error.js'
 
 export interface LogOptions {
@@ -26,83 +27,60 @@ export interface Log {
  */
 export function createLog(options: LogOptions): Log {
   const stderr = options.destination === undefined ? openStandardError() : undefined
-  const gathered = stderr && gather(stderr)
-  const destination = options.destination ?? gathered ?? process.stderr
-  const time = isoTime(options.now ?? Date.now)
+  const destination = options.destination ?? stderr ?? process.stderr
+  const now = options.now ?? Date.now
+  const isoTime = remembersLast()
   const log = pino(
     {
       level: options.level,
       base: null,
-      timestamp: () => `,"time":"${time()}"`,
+      timestamp: () => `,"time":"${isoTime(now())}"`,
       formatters: { level: label => ({ level: label }) },
     },
     destination,
   )
-  const write = (level: string, fields: string): void => {
-    destination.write(`{"level":"${level}","time":"${time()}","msg":"request",${fields}}\n`)
+  const lines = inBatches<Line>(all => {
+    let text = ''
+    for (const { level, ms, of } of all) {
+      const fields = 'outcome' in of ? accessFields(of) : malformedFields(of)
+      text += `{"level":"${level}","time":"${isoTime(ms)}","msg":"request",${fields}}\n`
+    }
+    destination.write(text)
+  })
+  const write = (of: Exchange | Malformed): void => {
+    const level = levelOf(of.refusal)
+    if (log.isLevelEnabled(level)) lines.add({ level, ms: now(), of })
   }
   const subscriptions = [
     facts.notice.subscribe(notice => {
+      // What came before it stands before it.
+      lines.pass()
       writeNotice(log, notice)
-      gathered?.pass()
     }),
-    facts.exchange.subscribe(exchange => {
-      const level = levelOf(exchange.refusal)
-      if (log.isLevelEnabled(level)) write(level, accessFields(exchange))
-    }),
-    facts.malformed.subscribe(malformed => {
-      const level = levelOf(malformed.refusal)
-      if (log.isLevelEnabled(level)) write(level, malformedFields(malformed))
-    }),
+    facts.exchange.subscribe(write),
+    facts.malformed.subscribe(write),
   ]
   let closed: Promise<void> | undefined
   return {
     flush: () => {
       if (closed) return
-      gathered?.pass()
+      lines.pass()
       stderr?.flushSync()
     },
     close: () => {
       for (const unsubscribe of subscriptions) unsubscribe()
-      gathered?.pass()
+      lines.pass()
       return (closed ??= ended(stderr))
     },
   }
 }
 
-interface Gathered extends DestinationStream {
-  /** Hands over what is held back. */
-  pass(): void
+/** A request that is over, or was none. */
+interface Line {
+  readonly level: 'info' | 'error'
+  readonly ms: number
+  readonly of: Exchange | Malformed
 }
-
-/**
- * Hands on lines that come close together as one text: a write each would cost as much as the line. Here and
- * not in the stream, which measures all it holds anew with every line.
- */
-function gather(stream: DestinationStream): Gathered {
-  let held = ''
-  let timer: NodeJS.Timeout | undefined
-  const pass = (): void => {
-    clearTimeout(timer)
-    timer = undefined
-    if (held === '') return
-    const text = held
-    held = ''
-    stream.write(text)
-  }
-  return {
-    write: line => {
-      held += line
-      if (held.length >= gatherCharacters) pass()
-      else timer ??= setTimeout(pass, gatherMs).unref()
-    },
-    pass,
-  }
-}
-
-/** How long a line may wait for others. */
-const gatherMs = 50
-const gatherCharacters = 48 * 1024
 
 /**
  * Standard error without waiting for it: a reader that stalls must not stall requests. Beyond 32 MiB of
@@ -126,11 +104,10 @@ async function ended(stream: ReturnType<typeof openStandardError> | undefined): 
 }
 
 /** Many lines share a millisecond, and writing the date costs more than comparing it. */
-function isoTime(now: () => number): () => string {
+function remembersLast(): (ms: number) => string {
   let last = Number.NaN
   let text = ''
-  return () => {
-    const ms = now()
+  return ms => {
     if (ms !== last) {
       last = ms
       text = new Date(ms).toISOString()

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { facts, type Exchange, type StreamKind } from '../channels.js'
 import { refusalCodes } from '../refusal.js'
+import { inBatches } from './batch.js'
 
 export interface Metrics {
   readonly contentType: string
@@ -108,7 +109,7 @@ export function createMetrics(): Metrics {
   const looked = tally((result, count) => tokens.inc({ result }, count))
   const timed = remembered((verb: string) => duration.labels({ verb }))
 
-  const over = ({ context, grant, refusal, outcome, endedAt }: Exchange): void => {
+  const count = ({ context, grant, refusal, outcome, endedAt }: Exchange): void => {
     const verb = verbs.has(context.info.verb) ? context.info.verb : 'other'
     counted.count(`${codeOf(outcome.status)} ${verb} ${grant?.decision ?? 'refused'}`)
     if (refusal) refusals.inc({ reason: refusal.code })
@@ -116,6 +117,9 @@ export function createMetrics(): Metrics {
       timed(verb).observe((endedAt - context.receivedAt) / 1000)
     }
   }
+  const exchanges = inBatches<Exchange>(all => {
+    for (const exchange of all) count(exchange)
+  })
   const seen = new Set<string>()
   const fetched = ({ issuer, result }: { issuer: string; result: string }): void => {
     if (!seen.has(issuer)) {
@@ -126,7 +130,7 @@ export function createMetrics(): Metrics {
   }
 
   const subscriptions = [
-    facts.exchange.subscribe(over),
+    facts.exchange.subscribe(exchange => exchanges.add(exchange)),
     facts.malformed.subscribe(({ refusal }) => {
       counted.count(`${codeOf(refusal.status)} other refused`)
       refusals.inc({ reason: refusal.code })
@@ -148,9 +152,13 @@ export function createMetrics(): Metrics {
   ]
   return {
     contentType: registry.contentType,
-    text: () => registry.metrics(),
+    text: () => {
+      exchanges.pass()
+      return registry.metrics()
+    },
     close: () => {
       for (const unsubscribe of subscriptions) unsubscribe()
+      exchanges.pass()
       registry.clear()
     },
   }

@@ -41,24 +41,30 @@ export function createForward(upstream: Upstream, options: ForwardOptions = {}):
     // A body that is malformed from its first bytes is noticed before anything is sent.
     if (client.body) await nextTurn()
     const until = performance.now() + headTimeoutMs
-    const send = async (
+    const send = (own: GatewayCredential | undefined, fresh = false): Promise<Attempted> =>
+      attempt(upstream, own, granted, client, { until, fresh })
+    /** What became of it in the end, given what became of it at first. */
+    const settled = async (
+      first: Attempted,
       own: GatewayCredential | undefined,
     ): Promise<Outcome | 'credential_refused'> => {
-      const answer = await attempt(upstream, own, granted, client, { until, fresh: false })
-      if (answer !== 'connection_dead') return answer
+      if (first !== 'connection_dead') return first
       // Nobody has seen the request; and on a connection of its own it cannot meet another dead one.
-      const again = await attempt(upstream, own, granted, client, { until, fresh: true })
+      const again = await send(own, true)
       if (again === 'connection_dead') throw new Refusal('upstream_unreachable')
       return again
     }
     // Held on to: by the time it is refused, another request may have brought a new one.
     const { credential } = upstream
-    const first = await send(credential)
+    const attempted = await send(credential)
+    if (typeof attempted === 'object') return attempted
+    const first = await settled(attempted, credential)
     if (first !== 'credential_refused') return first
     // Ours was refused, not the caller's. A body is gone by now: only a request without one can be sent again.
     await upstream.renew(credential)
     if (!client.body) {
-      const second = await send(upstream.credential)
+      const renewed = upstream.credential
+      const second = await settled(await send(renewed), renewed)
       if (second !== 'credential_refused') return second
     }
     throw new Refusal('upstream_credential')

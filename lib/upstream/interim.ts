@@ -18,6 +18,10 @@ export function withoutInterimAnswers(socket: Socket): void {
     // A socket without encoding reads bytes.
     const chunk = read(size) as Buffer | null
     if (!atHead || chunk === null) return chunk
+    if (held === undefined && isNoInterim(chunk)) {
+      atHead = false
+      return chunk
+    }
     let rest = held ? Buffer.concat([held, chunk]) : chunk
     for (;;) {
       const end = interim(rest)
@@ -43,6 +47,12 @@ subscribe('undici:client:sendHeaders', message => {
   const { socket } = message as { readonly socket: Socket }
   heads.get(socket)?.()
 })
+
+/** Of most answers one byte tells it: the first digit of the status, in `HTTP/1.1 200`. */
+const isNoInterim = (bytes: Buffer): boolean => {
+  const digit = bytes[9]
+  return digit !== undefined && digit !== 0x31
+}
 
 const most = 16 * 1024
 

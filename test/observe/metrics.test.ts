@@ -124,11 +124,11 @@ t.test('facts are counted under the names that users rely on', async t => {
   })
   const at = rest.findIndex(line => line.startsWith('gateway_config_reloads_total'))
   t.same(counted, [
+    'gateway_requests_total{code="400",verb="other",decision="refused"} 1',
     'gateway_requests_total{code="200",verb="list",decision="own_token"} 3',
     'gateway_requests_total{code="200",verb="watch",decision="gateway_impersonating"} 1',
     'gateway_requests_total{code="401",verb="post",decision="refused"} 1',
     'gateway_requests_total{code="502",verb="update",decision="own_token"} 1',
-    'gateway_requests_total{code="400",verb="other",decision="refused"} 1',
     ...durations('list', [1, 1, ...Array<number>(13).fill(2), 3], 70.0034),
     ...durations('post', [1], 0.001),
     ...durations('update', [0, 1], 0.002),
