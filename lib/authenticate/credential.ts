@@ -7,9 +7,11 @@ import type { Credential } from './authenticator.js'
  * Finds the one credential of a request, in its raw header list. Every place that can carry one is
  * counted before any is read: of two, nobody can say which the client, a proxy before us or the API
  * server would have believed.
+ *
+ * @param connection what was found is remembered by it, as long as it lives
  * @throws Refusal `credential_missing`, `credential_ambiguous`, `credential_scheme`, `credential_malformed`
  */
-export function findCredential(head: RequestHead): Credential | undefined {
+export function findCredential(head: RequestHead, connection?: object): Credential | undefined {
   let count = 0
   let only: Presented = ''
   for (const [name, value] of head.headers) {
@@ -25,11 +27,16 @@ export function findCredential(head: RequestHead): Credential | undefined {
   }
   if (count === 0) return undefined
   if (count > 1) throw new Refusal('credential_ambiguous')
-  return {
-    kind: 'bearer',
-    token: new Secret(typeof only === 'string' ? bearer(only) : only(), 'token'),
-  }
+  if (typeof only !== 'string') return { kind: 'bearer', token: new Secret(only(), 'token') }
+  const last = connection && presented.get(connection)
+  if (last?.value === only) return last.credential
+  const credential = { kind: 'bearer', token: new Secret(bearer(only), 'token') } as const
+  if (connection !== undefined) presented.set(connection, { value: only, credential })
+  return credential
 }
+
+/** Of each connection what it presented last: with most it is the same each time, and need not be read again. */
+const presented = new WeakMap<object, { readonly value: string; readonly credential: Credential }>()
 
 /** A credential that is there, read only once it is known to be alone: the field's value, or how to. */
 type Presented = string | (() => string)

@@ -35,7 +35,7 @@ export function createAuthenticate({
   }
 
   return context => {
-    const credential = findCredential(context.head)
+    const credential = findCredential(context.head, context.connection)
     if (credential === undefined) {
       if (!allowsAnonymous(anonymous(), context)) throw new Refusal('credential_missing')
       return { context, identity: anonymousIdentity, token: undefined, expiresAt: Infinity }

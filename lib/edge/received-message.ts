@@ -1,5 +1,4 @@
 import { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
 
 /**
  * A request as Node's HTTP/1 server hands it over, for `http.ServerOptions.IncomingMessage`. One that announces no
@@ -8,10 +7,6 @@ import type { Socket } from 'node:net'
  */
 export class ReceivedMessage extends IncomingMessage {
   #isEmpty = false
-
-  constructor(socket: Socket) {
-    super(socket)
-  }
 
   override push(chunk: unknown, encoding?: BufferEncoding): boolean {
     if (chunk !== null || this.#announcesBody) return super.push(chunk, encoding)

@@ -38,7 +38,7 @@ export function upstreamHeaders(
   if (upgrade !== undefined) list.push('Connection', 'Upgrade', 'Upgrade', upgrade)
   switch (grant.credential.whose) {
     case 'caller':
-      list.push('Authorization', `Bearer ${grant.credential.token.reveal()}`)
+      list.push('Authorization', grant.credential.token.asBearer())
       if (grant.credential.impersonate) list.push(...spoken(named(grant)))
       break
     case 'gateway':
@@ -88,7 +88,9 @@ export function assertGranted(
   let extras = 0
   let wrong = isOurs && own === undefined
   for (let at = 0; at < list.length; at += 2) {
-    const name = list[at]!.toLowerCase()
+    const spelled = list[at]!
+    if (!mayGrant(spelled)) continue
+    const name = spelled.toLowerCase()
     const value = list[at + 1]
     if (name === 'authorization') {
       authorizations += 1
@@ -112,13 +114,19 @@ export function assertGranted(
   return list as AssertedHeaders
 }
 
+/** Every name that says who somebody is begins with an `a` or an `i`, small or capital. */
+const mayGrant = (name: string): boolean => {
+  const first = name.charCodeAt(0) | 0x20
+  return first === 0x61 || first === 0x69
+}
+
 /** The one value that `Authorization` may have; `undefined` where there may be none. */
 function authorizationOf(
   credential: Grant['credential'],
   own: GatewayCredential | undefined,
 ): string | undefined {
   if (credential.whose === 'gateway') return own?.authorization?.reveal()
-  return credential.whose === 'caller' ? `Bearer ${credential.token.reveal()}` : undefined
+  return credential.whose === 'caller' ? credential.token.asBearer() : undefined
 }
 
 /** What a header list says of an identity: the name as it is spelled there, and how many lines of the rest. */

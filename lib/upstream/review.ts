@@ -115,7 +115,7 @@ async function post(
   signal: AbortSignal,
 ): Promise<{ readonly statusCode: number; readonly text: string }> {
   if (as === 'gateway' && credential === undefined) throw new Error('no credential to ask with')
-  const authorization = as === 'gateway' ? credential?.authorization?.reveal() : bearer(as)
+  const authorization = as === 'gateway' ? credential?.authorization?.reveal() : as.asBearer()
   const path = reviews[kind]
   const { statusCode, body } = await cluster
     .reviewer(as === 'gateway' ? 'gateway' : 'caller')
@@ -146,8 +146,6 @@ async function textOf(body: Dispatcher.ResponseData['body']): Promise<string> {
   }
   return text
 }
-
-const bearer = (token: Secret): string => `Bearer ${token.reveal()}`
 
 /** An own member of an object, or `undefined`. */
 export const member = (value: unknown, name: string): unknown =>

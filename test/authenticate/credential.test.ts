@@ -3,15 +3,10 @@ import { findCredential } from '../../lib/authenticate/credential.js'
 import type { HeaderList } from '../../lib/exchange.js'
 import { Refusal } from '../../lib/refusal.js'
 
-const found = (headers: HeaderList): string => {
+const found = (headers: HeaderList, connection?: object): string => {
   try {
-    const credential = findCredential({
-      protocol: 'HTTP/1.1',
-      method: 'GET',
-      target: '/api',
-      headers,
-      hasBody: false,
-    })
+    const head = { protocol: 'HTTP/1.1', method: 'GET', target: '/api', headers, hasBody: false }
+    const credential = findCredential({ ...head, protocol: 'HTTP/1.1' }, connection)
     return credential === undefined
       ? 'credential_missing'
       : `${credential.kind} ${credential.token.reveal()}`
@@ -89,6 +84,31 @@ t.test('anything but scheme, one blank, token is malformed', async t => {
   ]) {
     t.equal(found([['Authorization', value]]), 'credential_scheme', JSON.stringify(value))
   }
+})
+
+t.test('on one connection each request is read for itself', async t => {
+  const connection = {}
+  const table: readonly (readonly [HeaderList, string])[] = [
+    [[['Authorization', 'Bearer a.b.c']], 'bearer a.b.c'],
+    [[['Authorization', 'Bearer a.b.d']], 'bearer a.b.d'],
+    [[['Authorization', 'Bearer a.b.c']], 'bearer a.b.c'],
+    [[['Authorization', 'Bearer a.b.c']], 'bearer a.b.c'],
+    [[], 'credential_missing'],
+    [[['Authorization', 'Basic a.b.c']], 'credential_scheme'],
+    [[['Authorization', 'Bearer a.b.c ']], 'credential_malformed'],
+    [
+      [
+        ['Authorization', 'Bearer a.b.c'],
+        ['Authorization', 'Bearer a.b.c'],
+      ],
+      'credential_ambiguous',
+    ],
+    [[['Authorization', 'Bearer a.b.c']], 'bearer a.b.c'],
+  ]
+  for (const [headers, outcome] of table) {
+    t.equal(found(headers, connection), outcome, JSON.stringify(headers))
+  }
+  t.equal(found([['Authorization', 'Bearer a.b.d']], {}), 'bearer a.b.d', 'another connection')
 })
 
 t.test('a credential does not show its token', async t => {
