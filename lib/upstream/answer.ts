@@ -1,6 +1,7 @@
 import type { HeaderList } from '../exchange.js'
 
 export interface AnswerOptions {
+  readonly status: number
   /** The client's own impersonation headers were left out; kubectl prints the `Warning` that says so. */
   readonly stripped: boolean
 }
@@ -15,11 +16,14 @@ const strippedWarning =
 export function answerHeaders(
   fields: HeaderList,
   id: string,
-  { stripped }: AnswerOptions,
+  { status, stripped }: AnswerOptions,
 ): HeaderList {
   const nominated = nominatedBy(fields)
+  // RFC 9110, 8.6: these have no body. Who believes in a length takes it from the next answer.
+  const isBare = status === 204 || status === 101
   const kept: Array<readonly [string, string]> = []
   for (const field of fields) {
+    if (isBare && field[0].toLowerCase() === 'content-length') continue
     // Most names are ruled out by their length: that saves lower-casing them.
     if (nominated !== undefined || lengths.has(field[0].length)) {
       const name = field[0].toLowerCase()
@@ -52,6 +56,7 @@ const hopByHop: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
   'proxy-authenticate',
+  'proxy-authorization',
   'proxy-connection',
   'te',
   'trailer',

@@ -164,7 +164,12 @@ class Relay implements Dispatcher.DispatchHandler {
   }
 
   /** @returns whether to go on reading */
-  onHeaders(status: number, rawHeaders: readonly Buffer[], resume: () => void): boolean {
+  onHeaders(
+    status: number,
+    rawHeaders: readonly Buffer[],
+    resume: () => void,
+    reason: string,
+  ): boolean {
     // Interim answers (RFC 9110, 15.2) are between the API server and us.
     if (status < 200 || this.#state !== 'waiting') return true
     clearTimeout(this.#timer)
@@ -172,7 +177,9 @@ class Relay implements Dispatcher.DispatchHandler {
     const wrong =
       status > 599
         ? 'a status beyond 599'
-        : codings(fields) > 0 && 'a transfer coding other than chunked'
+        : control.test(reason)
+          ? 'a control character in its status line'
+          : codings(fields) > 0 && 'a transfer coding other than chunked'
     if (wrong !== false) {
       this.#fail(new Refusal('upstream_malformed', wrong))
       return true
@@ -185,7 +192,7 @@ class Relay implements Dispatcher.DispatchHandler {
     }
     const { context, stripped } = this.#granted
     try {
-      this.#client.start(status, answerHeaders(fields, context.id, { stripped }))
+      this.#client.start(status, answerHeaders(fields, context.id, { status, stripped }))
     } catch (error) {
       this.#fail(new Refusal('upstream_malformed', undefined, { cause: error }))
       return true
@@ -317,6 +324,9 @@ function rawFields(rawHeaders: readonly Buffer[]): HeaderList {
   }
   return fields
 }
+
+// oxlint-disable-next-line no-control-regex -- those that a reason phrase cannot have (RFC 9112, 4)
+const control = /[\0-\x08\n-\x1f\x7f]/
 
 const latin1 = (bytes: Buffer): string => bytes.toString('latin1')
 

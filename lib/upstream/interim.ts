@@ -1,10 +1,12 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
+import { errors } from 'undici'
 
 /**
  * Takes interim answers (1xx, but not 101) out of what this connection reads. They may come unasked (RFC 9110,
  * 15.2) and are between the API server and us, but undici takes a `100 Continue` for a fault of the
- * server. Only where an answer may begin: the same bytes inside of a body are the body's.
+ * server. Only where an answer may begin: the same bytes inside of a body are the body's. An answer of another
+ * version of HTTP ends the connection there.
  */
 export function withoutInterimAnswers(socket: Socket): void {
   const read = socket.read.bind(socket)
@@ -28,7 +30,9 @@ export function withoutInterimAnswers(socket: Socket): void {
       if (end === 'none') {
         atHead = false
         held = undefined
-        return rest
+        if (!otherVersion.test(rest.toString('latin1', 0, 9))) return rest
+        socket.destroy(new errors.HTTPParserError('the answer is not of HTTP/1'))
+        return null
       }
       if (end === 'unsaid') {
         held = rest
@@ -48,11 +52,14 @@ subscribe('undici:client:sendHeaders', message => {
   heads.get(socket)?.()
 })
 
-/** Of most answers one byte tells it: the first digit of the status, in `HTTP/1.1 200`. */
+/** Of most answers two digits tell it: that of the version, and the first of the status in `HTTP/1.1 200`. */
 const isNoInterim = (bytes: Buffer): boolean => {
   const digit = bytes[9]
-  return digit !== undefined && digit !== 0x31
+  return bytes[5] === 0x31 && digit !== undefined && digit !== 0x31
 }
+
+/** undici's parser reads `HTTP/2.0 200 OK` and `HTTP/0.9 200 OK` as if they were of HTTP/1.1. */
+const otherVersion = /^HTTP\/(?!1\.[01] )/
 
 const most = 16 * 1024
 

@@ -176,10 +176,9 @@ async function switched(
     socket.destroy()
     throw new Refusal('invariant', 'an upgrade without a connection to switch')
   }
-  const fields = answerHeaders(fieldsOf(message), id, { stripped: false })
+  const fields = answerHeaders(fieldsOf(message), id, { status: 101, stripped: false })
   const ours = client.switchProtocols([
-    // RFC 9110, 8.6: what follows is no body, whatever is said of its length.
-    ...fields.filter(([name]) => name.toLowerCase() !== 'content-length'),
+    ...fields,
     ['Connection', 'Upgrade'],
     ['Upgrade', message.headers.upgrade ?? head.upgrade],
   ])
@@ -235,7 +234,7 @@ async function refused(
   const { statusCode: status = 0 } = message
   let bytes = 0
   try {
-    client.start(status, answerHeaders(fieldsOf(message), context.id, { stripped }))
+    client.start(status, answerHeaders(fieldsOf(message), context.id, { status, stripped }))
   } catch (error) {
     message.destroy()
     throw new Refusal('upstream_malformed', undefined, { cause: error })

@@ -51,11 +51,25 @@ t.test('what is no interim answer is read as it came', async t => {
     'HTTP/1.1 101 Switching Protocols\r\n\r\n',
     'HTTP/1.1 1000 X\r\n\r\n',
     'HTTP/1.1 10',
-    'HTTP/1.2 100 Continue\r\n\r\n',
     'garbage',
     `HTTP/1.1 100 ${'x'.repeat(20_000)}`,
   ]) {
     const told = other.length > 13
     t.equal(read('request', other), told || other === 'garbage' ? other : '', other.slice(0, 40))
+  }
+})
+
+t.test('an answer of another version of HTTP is none', async t => {
+  for (const line of ['HTTP/2.0 200 OK', 'HTTP/0.9 200 OK', 'HTTP/1.2 100 Continue', 'HTTP/1.']) {
+    // Of a socket only `read` and `destroy` are touched.
+    const socket = new PassThrough() as unknown as Socket & PassThrough
+    const failed = new Promise(resolve => socket.once('error', resolve))
+    withoutInterimAnswers(socket)
+    sendsHeaders.publish({ socket })
+    socket.write(line)
+    t.equal(socket.read(), null, line)
+    if (line === 'HTTP/1.') socket.write('x 200 OK')
+    t.equal(socket.read(), null)
+    t.match(await failed, { message: 'the answer is not of HTTP/1' })
   }
 })
