@@ -23,15 +23,26 @@ export interface Farewell {
   readonly boundary: Boundary
 }
 
+export interface TunnelOptions {
+  readonly farewell?: Farewell | undefined
+  /** How often to look whether a side is still there that is not being read. @default 15_000 ms */
+  readonly lookMs?: number
+}
+
 /**
  * Joins two connections until both are over. Each direction ends by itself (half-close), waits for the
  * slower side, and a connection that breaks takes the other with it, broken: what was cut must not look
- * complete. There is no time limit: a shell may be silent for days.
+ * complete. There is no time limit: a shell may be silent for days, also after one side has said its last word. But
+ * whoever has gone is found out.
  *
  * With a farewell that is due, what the client says goes nowhere any more; it hears the rest of what is
  * half said, then the farewell and the end; the upstream side is cut.
  */
-export function tunnel(client: Side, upstream: Side, farewell?: Farewell): Promise<Tunnelled> {
+export function tunnel(
+  client: Side,
+  upstream: Side,
+  { farewell, lookMs = 15_000 }: TunnelOptions = {},
+): Promise<Tunnelled> {
   return new Promise(resolve => {
     let bytes = 0
     let parting = false
@@ -50,12 +61,20 @@ export function tunnel(client: Side, upstream: Side, farewell?: Farewell): Promi
         // What it said in full is still handed over in full; nothing else is waited for.
         if (stream.readableEnded && !other.stream.writableFinished) {
           other.stream.once('finish', () => other.cut())
+          // Nobody is left who could want more of it than what it takes now.
+          if (other === upstream) setTimeout(() => upstream.cut(), handOverMs).unref()
         } else if (other === upstream) upstream.cut()
         // A client that is hearing its farewell goes by itself, or is let go below.
         else if (!parting) handOver(client)
       }
-      if (open === 0) resolve({ bytes, broken })
+      if (open > 0) return
+      clearInterval(looking)
+      resolve({ bytes, broken })
     }
+    const looking = setInterval(() => {
+      for (const { stream } of [client, upstream]) if (isGone(stream)) stream.destroy()
+    }, lookMs)
+    looking.unref()
     whenClosed(client.stream, () => over('client', client, upstream))
     whenClosed(upstream.stream, () => over('upstream', upstream, client))
     // `pipe` pauses, resumes, and ends the other side when one ends.
@@ -78,6 +97,19 @@ export function tunnel(client: Side, upstream: Side, farewell?: Farewell): Promi
       gate.close(words)
     })
   })
+}
+
+/**
+ * Whether a connection was reset, or its keep-alive got no answer. Node hears of that by reading, and what has said its
+ * last word, or waits for the other side to take what it has said, is not read. Of one that we have ended ourselves it
+ * cannot be told: it may be over, and still have something to be read.
+ */
+function isGone(stream: Duplex): boolean {
+  // Not documented, and all there is: the system knows no peer of a connection that is no more.
+  const { _handle: handle } = stream as Duplex & {
+    readonly _handle?: { getpeername?(out: object): number } | null
+  }
+  return !stream.writableEnded && !stream.destroyed && (handle?.getpeername?.({}) ?? 0) !== 0
 }
 
 /**

@@ -37,6 +37,8 @@ export interface UpgradeOptions {
    * @default false
    */
   readonly endsWhenAsked?: boolean
+  /** How often to look whether the sides of a tunnel are still there. @default 15_000 ms */
+  readonly lookMs?: number
 }
 
 /**
@@ -169,7 +171,7 @@ async function switched(
   granted: Granted,
   client: Client,
   { message, socket }: Switched,
-  { endsWhenAsked = false }: UpgradeOptions,
+  { endsWhenAsked = false, lookMs = 15_000 }: UpgradeOptions,
 ): Promise<Outcome> {
   const { id, head, info } = granted.context
   if (!client.switchProtocols || head.upgrade === undefined) {
@@ -189,7 +191,7 @@ async function switched(
   const { bytes, broken } = await tunnel(
     { stream: ours, cut: () => client.abort() },
     sideOf(socket),
-    farewell,
+    { farewell, lookMs },
   )
   if (kind !== undefined) facts.stream.publish({ kind, change: -1 })
   return { status: 101, bytes, ended: ending(broken) }

@@ -11,31 +11,13 @@ import { webSocketFrames } from '../../lib/upstream/boundary.js'
 import { tunnel } from '../../lib/upstream/tunnel.js'
 import type { RawConnection } from '../actors/raw-client.js'
 import { reset } from '../actors/reset.js'
-import {
-  subject,
-  switchedTo,
-  switching,
-  type SubjectOptions,
-  type Switched,
-} from './upgrade-subject.js'
+import { opened, subject, switchedTo, switching, type Switched } from './upgrade-subject.js'
 
 // Records of TLS 1.2 say in the clear what they are: an alert at the end is a goodbye.
 tls.DEFAULT_MAX_VERSION = 'TLSv1.2'
 
 const mebibyte = 1024 * 1024
 const chunk = Buffer.alloc(64 * 1024, 'x')
-
-/** A tunnel that is open: the client's end and the API server's. */
-async function opened(t: Test, options: SubjectOptions = {}) {
-  const world = await subject(t, options)
-  const { respond, switched } = switching()
-  world.api.respondWith(respond)
-  const client = await world.ask()
-  await client.readHead()
-  const there = await switched
-  t.teardown(() => there.socket.destroy())
-  return { ...world, client, there }
-}
 
 /** Looks until a number has stopped growing: what flows by itself has then come to rest. */
 async function settled(read: () => number): Promise<number> {
@@ -396,7 +378,7 @@ t.test('a farewell is over when both sides are, whichever goes first', async t =
     const over = tunnel(
       { stream: client, cut: () => client.destroy() },
       { stream: upstream, cut: () => upstream.destroy() },
-      { boundary: webSocketFrames(), whenDue: listener => (due = listener) },
+      { farewell: { boundary: webSocketFrames(), whenDue: listener => (due = listener) } },
     )
     client.push(null)
     due(closing)

@@ -201,3 +201,15 @@ function tunnelled(answer: Answer): Switched {
     reset: () => answer.reset(),
   }
 }
+
+/** A tunnel that is open: the client's end and the API server's. */
+export async function opened(t: Test, options: SubjectOptions = {}) {
+  const world = await subject(t, options)
+  const { respond, switched } = switching()
+  world.api.respondWith(respond)
+  const client = await world.ask()
+  await client.readHead()
+  const there = await switched
+  t.teardown(() => there.socket.destroy())
+  return { ...world, client, there }
+}

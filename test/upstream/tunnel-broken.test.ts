@@ -1,0 +1,60 @@
+import { once } from 'node:events'
+import { Duplex } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
+import t from 'tap'
+import { tunnel } from '../../lib/upstream/tunnel.js'
+import { opened } from './upgrade-subject.js'
+
+const mebibyte = 1024 * 1024
+
+for (const [secure, endsWhenAsked] of [
+  [true, false],
+  [false, false],
+  [true, true],
+] as const) {
+  const over = `${secure ? 'TLS' : 'TCP'}${endsWhenAsked ? ', frames followed' : ''}`
+
+  t.test(
+    `who goes while nothing is read from it is found out, and the other cut (${over})`,
+    async t => {
+      for (const who of ['client', 'API server']) {
+        for (const halfClosed of [true, false]) {
+          const { client, there, over } = await opened(t, {
+            tls: secure,
+            endsWhenAsked,
+            lookMs: 50,
+          })
+          const [goes, stays] = who === 'client' ? [client, there] : [there, client]
+          if (halfClosed) {
+            goes.socket.end()
+            await stays.gone
+          } else {
+            stays.socket.pause()
+            void goes.write(Buffer.alloc(32 * mebibyte))
+            await pause(300)
+          }
+          goes.reset()
+          const ended = who === 'client' ? 'client_gone' : 'upstream_broke'
+          t.match(await over(), { status: 101, ended }, `${who}, ${String(halfClosed)}`)
+          stays.socket.resume()
+          await stays.gone
+        }
+      }
+    },
+  )
+}
+
+t.test('who takes no more of the last words of a client that broke off is cut', async t => {
+  const client = new Duplex({ read: () => undefined, write: () => undefined })
+  const upstream = new Duplex({ read: () => undefined, write: () => undefined })
+  const cut = (): void => void upstream.destroy()
+  const over = tunnel({ stream: client, cut: () => undefined }, { stream: upstream, cut })
+  client.push('last words')
+  client.push(null)
+  await once(client, 'end')
+  client.destroy()
+  // The timer keeps no process alive; the test must.
+  const alive = setInterval(() => undefined, 1_000)
+  t.strictSame(await over, { bytes: 0, broken: 'client' })
+  clearInterval(alive)
+})
