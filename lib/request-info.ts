@@ -33,17 +33,17 @@ const isStream = (name: string | undefined): name is StreamKind =>
 /** Reads method and target as `k8s.io/apiserver/pkg/endpoints/request.RequestInfoFactory` does. */
 export function requestInfo(method: string, target: string): RequestInfo {
   const mark = target.indexOf('?')
-  const parts = (mark < 0 ? target : target.slice(0, mark)).split('/').filter(part => part !== '')
+  const path = mark < 0 ? target : target.slice(0, mark)
+  const parts = segments(path)
   const query = mark < 0 ? '' : target.slice(mark + 1)
   const api = decoded(parts[0])
   const skip = api === 'api' ? 2 : api === 'apis' ? 3 : 0
   if (skip === 0 || parts.length <= skip) {
     const verb = methods.has(method) ? method.toLowerCase() : 'other'
-    return profiles.test(mark < 0 ? target : target.slice(0, mark))
-      ? { verb, longRunning: 'pprof' }
-      : { verb }
+    return profiles.test(path) ? { verb, longRunning: 'pprof' } : { verb }
   }
-  let rest = parts.slice(skip).map(decoded)
+  let rest = parts.slice(skip)
+  if (path.includes('%')) rest = rest.map(decoded)
   let verb = verbs.get(method) ?? 'other'
   // The deprecated spelling `/api/v1/watch/pods`, `/api/v1/proxy/…`.
   const prefix = rest[0]
@@ -67,6 +67,12 @@ export function requestInfo(method: string, target: string): RequestInfo {
     ...(longRunning && { longRunning }),
     ...(longRunning === 'log' && asks(query, 'follow') && { follows: true }),
   }
+}
+
+/** Without the empty ones: a slash too many says nothing. */
+function segments(path: string): string[] {
+  const parts = path.slice(1).split('/')
+  return path.includes('//') || path.endsWith('/') ? parts.filter(part => part !== '') : parts
 }
 
 const profiles = /^\/debug\/pprof\//

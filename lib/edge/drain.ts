@@ -1,3 +1,4 @@
+import { createBag } from '../bag.js'
 import { Refusal } from '../refusal.js'
 import type { RequestInfo } from '../request-info.js'
 
@@ -106,36 +107,3 @@ const endsEarly = ({ isUpgrade, info: { longRunning } }: OpenExchange): boolean 
   !isUpgrade && (longRunning === 'watch' || longRunning === 'log' || longRunning === 'proxy')
 
 const pause = (ms: number): Promise<void> => new Promise(resolve => void setTimeout(resolve, ms))
-
-/** Some things, in no order. */
-interface Bag<T> {
-  readonly size: number
-  /** Returns what takes it out again, once. */
-  add(thing: T): () => void
-  values(): T[]
-}
-
-/**
- * Not a `Set`: as requests enter and leave, it is rebuilt again and again, and the discarded tables keep
- * what was in the later ones. (docs/decisions/0034-what-requests-leave-behind.md)
- */
-function createBag<T>(): Bag<T> {
-  const places: Array<{ readonly thing: T; at: number }> = []
-  return {
-    get size() {
-      return places.length
-    },
-    add(thing) {
-      const place = { thing, at: places.length }
-      places.push(place)
-      return () => {
-        if (places[place.at] !== place) return
-        const last = places.pop()!
-        if (last === place) return
-        places[place.at] = last
-        last.at = place.at
-      }
-    },
-    values: () => places.map(({ thing }) => thing),
-  }
-}

@@ -6,6 +6,7 @@ import { Refusal } from '../refusal.js'
 import { answerHeaders } from './answer.js'
 import { boundaryOf, type Boundary } from './boundary.js'
 import type { Whose } from './cluster.js'
+import { createDeadlines, type Deadlines } from './deadlines.js'
 import type { GrantedDispatcher } from './granted-dispatcher.js'
 import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
 import { isOwnCredentialRefused } from './refused-credential.js'
@@ -37,12 +38,13 @@ export interface ForwardOptions {
  */
 export function createForward(upstream: Upstream, options: ForwardOptions = {}): Stages['carry'] {
   const headTimeoutMs = options.headTimeoutMs ?? 65_000
+  const deadlines = createDeadlines(headTimeoutMs)
   return async (granted, client) => {
     // A body that is malformed from its first bytes is noticed before anything is sent.
     if (client.body) await nextTurn()
     const until = performance.now() + headTimeoutMs
     const send = (own: GatewayCredential | undefined, fresh = false): Promise<Attempted> =>
-      attempt(upstream, own, granted, client, { until, fresh })
+      attempt(upstream, own, granted, client, { deadlines, until, fresh })
     /** What became of it in the end, given what became of it at first. */
     const settled = async (
       first: Attempted,
@@ -74,6 +76,7 @@ export function createForward(upstream: Upstream, options: ForwardOptions = {}):
 const nextTurn = (): Promise<void> => new Promise(resolve => void setImmediate(resolve))
 
 interface Attempt {
+  readonly deadlines: Deadlines
   /** When an ordinary request must have the head of its answer; of `performance.now()`. */
   readonly until: number
   /** On a connection of its own. */
@@ -85,7 +88,7 @@ function attempt(
   credential: GatewayCredential | undefined,
   granted: Granted,
   client: Client,
-  { until, fresh }: Attempt,
+  { deadlines, until, fresh }: Attempt,
 ): Promise<Attempted> {
   const { context, grant } = granted
   const headers = assertGranted(upstreamHeaders(context, grant, credential), grant, credential)
@@ -95,7 +98,8 @@ function attempt(
   const path = pathBelow(upstream.basePath, target)
   return new Promise((resolve, reject) => {
     client.invite()
-    const exchange = new Relay(granted, client, until, resolve, reject)
+    const exchange = new Relay(granted, client, resolve, reject)
+    if (longRunning === undefined) exchange.answerBy(until, deadlines)
     const use = longRunning === undefined ? 'request' : 'stream'
     upstream.dispatcher(fresh ? 'fresh' : use, whoseConnection(grant)).dispatch(
       {
@@ -127,7 +131,7 @@ class Relay implements Dispatcher.DispatchHandler {
   readonly #client: Client
   readonly #resolve: (attempted: Attempted) => void
   readonly #reject: (refusal: Refusal) => void
-  readonly #timer: NodeJS.Timeout | undefined
+  #inTime: (() => void) | undefined
   #abort: ((error: Error) => void) | undefined
   #sentOn: SentOn | undefined
   #state: 'waiting' | 'flowing' | 'settled' = 'waiting'
@@ -141,7 +145,6 @@ class Relay implements Dispatcher.DispatchHandler {
   constructor(
     granted: Granted,
     client: Client,
-    until: number,
     resolve: (attempted: Attempted) => void,
     reject: (refusal: Refusal) => void,
   ) {
@@ -149,12 +152,12 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#client = client
     this.#resolve = resolve
     this.#reject = reject
-    if (granted.context.info.longRunning === undefined) {
-      const leftMs = until - performance.now()
-      this.#timer = setTimeout(() => this.#fail(new Refusal('upstream_timeout')), leftMs)
-    }
     client.onGone(() => this.#clientGone())
     client.onAskedToEnd(because => this.#askedToEnd(because))
+  }
+
+  answerBy(until: number, deadlines: Deadlines): void {
+    this.#inTime = deadlines.enter(until, () => this.#fail(new Refusal('upstream_timeout')))
   }
 
   onConnect(abort: (error?: Error) => void): void {
@@ -172,7 +175,7 @@ class Relay implements Dispatcher.DispatchHandler {
   ): boolean {
     // Interim answers (RFC 9110, 15.2) are between the API server and us.
     if (status < 200 || this.#state !== 'waiting') return true
-    clearTimeout(this.#timer)
+    this.#inTime?.()
     const fields = rawFields(rawHeaders)
     const wrong =
       status > 599
@@ -253,7 +256,7 @@ class Relay implements Dispatcher.DispatchHandler {
     if (this.#state === 'waiting') {
       if (this.#sentOn?.wasDead === true) {
         this.#state = 'settled'
-        clearTimeout(this.#timer)
+        this.#inTime?.()
         this.#resolve('connection_dead')
       } else this.#fail(refusalFor(error))
     } else if (this.#state === 'flowing') {
@@ -296,7 +299,7 @@ class Relay implements Dispatcher.DispatchHandler {
   #fail(refusal: Refusal): void {
     if (this.#state === 'settled') return
     this.#state = 'settled'
-    clearTimeout(this.#timer)
+    this.#inTime?.()
     this.#reject(refusal)
     this.#abort?.(refusal)
   }
@@ -305,14 +308,11 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#state = 'settled'
     const kind = this.#granted.context.info.longRunning
     if (kind !== undefined) facts.stream.publish({ kind, change: -1 })
-    const outcome = { status: this.#status, bytes: this.#bytes }
-    if (ended !== 'complete') this.#resolve({ ...outcome, ended })
+    const over = (how: Outcome['ended']): void =>
+      this.#resolve({ status: this.#status, bytes: this.#bytes, ended: how })
+    if (ended !== 'complete') over(ended)
     // What was handed over has yet to leave; the client may still go before it did.
-    else {
-      void this.#client.finished.then(left =>
-        this.#resolve({ ...outcome, ended: left ? 'complete' : 'client_gone' }),
-      )
-    }
+    else void this.#client.finished.then(left => over(left ? 'complete' : 'client_gone'))
   }
 }
 

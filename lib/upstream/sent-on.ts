@@ -2,12 +2,22 @@ import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 
 /** The connection that a request went out on. */
-export interface SentOn {
+export class SentOn {
+  readonly #socket: Socket
+  readonly #before: number
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    this.#before = socket.bytesRead
+  }
+
   /**
    * Whether it had carried an answer before and said nothing to this request: the other side had closed it
    * already, or did while the request was on its way.
    */
-  readonly wasDead: boolean
+  get wasDead(): boolean {
+    return this.#before > 0 && this.#socket.bytesRead === this.#before
+  }
 }
 
 /**
@@ -26,10 +36,5 @@ subscribe('undici:client:sendHeaders', message => {
   if (!then) return
   // As undici documents the message.
   const { socket } = message as { readonly socket: Socket }
-  const before = socket.bytesRead
-  then({
-    get wasDead() {
-      return before > 0 && socket.bytesRead === before
-    },
-  })
+  then(new SentOn(socket))
 })

@@ -74,12 +74,19 @@ export async function gateway(
     `--log-level=${logLevel}`,
     '--shutdown-grace-period=1s',
   ]
-  const child = run(process.execPath, [program, 'serve', ...flags], log)
+  const child = run(process.execPath, [...nodeFlags(), program, 'serve', ...flags], log)
   await until(child, log, async () => {
     const answer = await fetch(`http://127.0.0.1:${adminPort}/readyz`).catch(() => undefined)
     return answer?.ok ?? false
   })
   return { name, port, ...measured(child), verifies: true, multiplexes: true }
+}
+
+/** As the image starts it. */
+function nodeFlags(): readonly string[] {
+  const image = readFileSync(new URL('../../Dockerfile', import.meta.url), 'utf8')
+  const entry = JSON.parse(/^ENTRYPOINT (\[.*\])$/m.exec(image)?.[1] ?? '[]') as readonly string[]
+  return entry.filter(word => word.startsWith('--'))
 }
 
 /**
@@ -92,7 +99,7 @@ export async function bareNode({ world, upstreamPort }: Setting): Promise<Conten
   const log = await world.write('node.log', '')
   const script = fileURLToPath(new URL('./bare-node.ts', import.meta.url))
   const args = [String(port), String(upstreamPort), files.cert, files.key, files.ca]
-  const child = run(process.execPath, ['--import=tsx', script, ...args], log)
+  const child = run(process.execPath, [...nodeFlags(), '--import=tsx', script, ...args], log)
   await until(child, log, () => answers(port))
   return { name: 'bare node', port, ...measured(child), verifies: false, multiplexes: false }
 }
