@@ -252,7 +252,7 @@ t.test('each rule of the API server, and each of ours, is a fault of its own', a
     ],
     [
       one({ username: '{ expression: "claims.sub +" }' }),
-      'claimMappings.username.expression "claims.sub +": line 1, column 13: Unexpected token: EOF',
+      'claimMappings.username.expression "claims.sub +": line 1, column 13: unexpected end',
     ],
     [
       one({ username: '{ expression: "claims.email" }' }),

@@ -1,34 +1,47 @@
+import { addressFunctions } from './address-functions.js'
+import { compileList, compileMap } from './collections.js'
 import { conversions } from './conversions.js'
-import { EvaluationFailure, givesWay, noOverload, Uncompilable } from './fault.js'
+import { EvaluationFailure, noOverload, Uncompilable } from './fault.js'
 import { callables, type Callable } from './function.js'
-import { costLimit, spend, type Frame, type Run } from './frame.js'
+import { costLimit, spend, type Run } from './frame.js'
 import { listFunctions } from './list-functions.js'
+import { attempt, compileLogic } from './logic.js'
 import { compileMacro } from './macros.js'
+import { namedFormatFunctions } from './named-formats.js'
 import { operators } from './operators.js'
 import { compilePattern } from './patterns.js'
+import { quantityFunctions } from './quantity-functions.js'
 import { findIndex, findIndexOptional, findMember, findMemberOptional } from './select.js'
 import { isVariable, type Compiled, type Scope } from './scope.js'
 import type { Literal, Node } from './syntax.js'
+import { checkFormat, textFormatFunctions, type Shape } from './text-format.js'
 import { textFunctions } from './text-functions.js'
-import { assignable, isDynamic, join, sameType, showType, type Type } from './types.js'
-import { mapKey, none, Optional, TypeName, type Value } from './values.js'
+import { timeFunctions } from './time-functions.js'
+import { urlFunctions } from './url-functions.js'
+import { assignable, isDynamic, showType, type Type } from './types.js'
+import { versionFunctions } from './versions.js'
+import { none, Optional, TypeName, Uint, type Value } from './values.js'
 
 const functions: ReadonlyMap<string, Callable> = callables([
   ...operators,
   ...textFunctions,
+  ...textFormatFunctions,
   ...listFunctions,
   ...conversions,
+  ...timeFunctions,
+  ...addressFunctions,
+  ...urlFunctions,
+  ...quantityFunctions,
+  ...versionFunctions,
+  ...namedFormatFunctions,
 ])
-
-/** Namespaces of functions, which look like receivers. */
-const namespaces: ReadonlySet<string> = new Set(['sets', 'lists', 'optional'])
 
 /** @throws Uncompilable */
 export function compile(node: Node, scope: Scope): Compiled {
   switch (node.kind) {
     case 'literal': {
       const { value } = node
-      return { type: literalType(value), run: () => value }
+      return { type: literalType(value), run: () => value, constant: value }
     }
     case 'name':
       return compileName(node, scope)
@@ -37,9 +50,9 @@ export function compile(node: Node, scope: Scope): Compiled {
     case 'index':
       return compileIndex(node, scope)
     case 'list':
-      return compileList(node.items, scope)
+      return compileList(node, scope, compile)
     case 'map':
-      return compileMap(node.entries, scope)
+      return compileMap(node, scope, compile)
     case 'call':
       return compileCall(node, scope)
     default:
@@ -51,12 +64,28 @@ function literalType(value: Literal): Type {
   if (typeof value === 'string') return 'string'
   if (typeof value === 'number') return 'double'
   if (typeof value === 'bigint') return 'int'
+  if (value instanceof Uint) return 'uint'
+  if (value instanceof Uint8Array) return 'bytes'
   return typeof value === 'boolean' ? 'bool' : 'null_type'
 }
 
-const typeNames: ReadonlySet<string> = new Set(
-  'bool int double string list map null_type type optional_type'.split(' '),
-)
+const typeNames: ReadonlySet<string> = new Set([
+  ...'bool int uint double string bytes list map null_type type optional_type'.split(' '),
+  'google.protobuf.Timestamp',
+  'google.protobuf.Duration',
+  'net.IP',
+  'net.CIDR',
+])
+
+/** A name of several parts, of a type: it reads like a selection. */
+function typeNamed(node: Node, { locals }: Pick<Scope, 'locals'>): string | undefined {
+  if (node.kind === 'name') {
+    return locals.some(local => local.name === node.name) ? undefined : node.name
+  }
+  if (node.kind !== 'select' || node.optional) return undefined
+  const of = typeNamed(node.of, { locals })
+  return of === undefined ? undefined : `${of}.${node.field}`
+}
 
 function compileName(node: Extract<Node, { kind: 'name' }>, scope: Scope): Compiled {
   const { name, at } = node
@@ -74,14 +103,16 @@ function compileName(node: Extract<Node, { kind: 'name' }>, scope: Scope): Compi
   if (name === scope.variable) {
     throw new Uncompilable(at, `“${name}” cannot be used as a whole: ${howToName(scope)}`)
   }
-  if (typeNames.has(name)) {
-    const value = new TypeName(name)
-    return { type: 'type', run: () => value }
-  }
+  if (typeNames.has(name)) return compileTypeName(name)
   throw new Uncompilable(
     at,
     `undeclared reference to '${name}': only ${scope.variable} is known here`,
   )
+}
+
+function compileTypeName(name: string): Compiled {
+  const value = new TypeName(name)
+  return { type: 'type', run: () => value, constant: value, typeNamed: name }
 }
 
 const howToName = ({ variable }: Scope): string =>
@@ -106,6 +137,8 @@ function compileSelect(node: Extract<Node, { kind: 'select' }>, scope: Scope): C
   if (isVariable(of, scope)) {
     return compileMember(memberOfVariable(field, at, scope), () => field, optional)
   }
+  const named = typeNamed(node, scope)
+  if (named !== undefined && typeNames.has(named)) return compileTypeName(named)
   const operand = compile(of, scope)
   const type = memberType(operand.type, at)
   const find = optional ? findMemberOptional : findMember
@@ -145,7 +178,7 @@ function memberType(type: Type, at: number): Type {
   if (isDynamic(type) || type === 'none') return 'dyn'
   if (typeof type === 'object') {
     if ('optional' in type) return asOptional(memberType(type.optional, at))
-    if ('map' in type && assignable(type.map[0], 'string', new Map())) return type.map[1]
+    if ('map' in type) return type.map[1]
   }
   throw new Uncompilable(at, `type '${showType(type)}' does not support field selection`)
 }
@@ -172,6 +205,14 @@ function compileIndex(node: Extract<Node, { kind: 'index' }>, scope: Scope): Com
   }
   const operand = compile(of, scope)
   const type = itemType(operand.type, index.type, at)
+  const { constant } = index
+  if (
+    constant !== undefined &&
+    !['string', 'number', 'bigint', 'boolean'].includes(typeof constant) &&
+    !(constant instanceof Uint)
+  ) {
+    throw new Uncompilable(at, `'${showType(index.type)}' is no index`)
+  }
   const find = optional ? findIndexOptional : findIndex
   return {
     // Of what an index of something unknown gives, CEL says nothing, an optional least of all.
@@ -204,172 +245,79 @@ function itemType(type: Type, index: Type, at: number): Type {
   )
 }
 
-function compileList(items: readonly Node[], scope: Scope): Compiled {
-  const compiled = items.map(item => compile(item, scope))
-  const list = commonType(compiled.map(({ type }, index) => ({ type, at: items[index]?.at ?? 0 })))
-  return {
-    type: { list },
-    run: frame => {
-      spend(frame, compiled.length)
-      return compiled.map(item => item.run(frame))
-    },
-  }
-}
-
-function compileMap(
-  entries: ReadonlyArray<readonly [key: Node, value: Node]>,
-  scope: Scope,
-): Compiled {
-  const compiled = entries.map(
-    ([key, value]) => [compile(key, scope), compile(value, scope)] as const,
-  )
-  const key = commonType(
-    compiled.map(([it], index) => ({ type: it.type, at: entries[index]?.[0].at ?? 0 })),
-  )
-  const value = commonType(
-    compiled.map(([, it], index) => ({ type: it.type, at: entries[index]?.[1].at ?? 0 })),
-  )
-  return {
-    type: { map: [key, value] },
-    run: frame => {
-      spend(frame, compiled.length)
-      return new Map<Value, Value>(
-        compiled.map(([name, it]) => [mapKey(name.run(frame)), it.run(frame)] as const),
-      )
-    },
-  }
-}
-
-/** Kubernetes asks for literals whose elements are all of one type. */
-function commonType(elements: ReadonlyArray<{ readonly type: Type; readonly at: number }>): Type {
-  let common: Type = 'none'
-  for (const { type, at } of elements) {
-    const joined = join(common, type)
-    const dynamic = isDynamic(type) || isDynamic(common)
-    if (joined === undefined || (dynamic && common !== 'none' && !sameType(common, type))) {
-      throw new Uncompilable(
-        at,
-        `expected type '${showType(common)}' but found '${showType(type)}'`,
-      )
-    }
-    common = joined
-  }
-  return common
-}
-
 function compileCall(node: Extract<Node, { kind: 'call' }>, scope: Scope): Compiled {
   const { at, receiver, args } = node
   const special =
-    compileLogic(node, scope) ??
+    compileLogic(node, scope, compile) ??
     compileMacro(node, scope, compile) ??
     compilePattern(node, scope, compile)
   if (special !== undefined) return special
 
-  const namespace =
-    receiver?.kind === 'name' && namespaces.has(receiver.name) ? receiver.name : undefined
-  const method = receiver !== undefined && namespace === undefined
-  const name = namespace === undefined ? node.name : `${namespace}.${node.name}`
+  const { name, method } = calledBy(node)
   const callable = functions.get(method ? `.${name}` : name)
-  if (callable === undefined) throw new Uncompilable(at, unknownFunction(name, method))
-
-  const given = (method ? [receiver, ...args] : args).map(arg => compile(arg, scope))
+  if (callable === undefined) {
+    const kind = method ? 'method' : 'function'
+    throw new Uncompilable(at, `undeclared reference to '${name}': there is no such ${kind}`)
+  }
+  const inner: Scope = name === 'format' ? { ...scope, mixed: true } : scope
+  const given = (method && receiver !== undefined ? [receiver, ...args] : args).map(arg =>
+    compile(arg, inner),
+  )
   const type = callable.resolve(given.map(arg => arg.type))
   if (type === undefined) {
     const shown = given.map(arg => showType(arg.type))
     const applied = method ? `${shown[0]}.(${shown.slice(1).join(', ')})` : `(${shown.join(', ')})`
     throw new Uncompilable(at, `found no matching overload for '${name}' applied to '${applied}'`)
   }
+  if (name === 'format') checkLiterals(node, inner)
   const call: Run = frame =>
     callable.call(
       given.map(arg => arg.run(frame)),
       frame,
     )
-  if (conversionNames.has(name) && args.every(arg => arg.kind === 'literal')) tryOut(call, at)
-  return { type, run: call }
+  const [only] = given
+  const typeNamed = name === 'type' && only !== undefined ? showType(only.type) : undefined
+  if (!conversionNames.has(name) || method || only?.constant === undefined) {
+    return { type, run: call, typeNamed }
+  }
+  const constant = convertNow(call, at)
+  return { type, run: () => constant, constant, typeNamed }
 }
 
-const conversionNames: ReadonlySet<string> = new Set(['int', 'double', 'bool', 'string'])
-
-/** A literal that cannot be converted now never can. */
-function tryOut(call: Run, at: number): void {
-  const result = attempt(call, { find: () => undefined, locals: [], left: costLimit })
-  if (result instanceof EvaluationFailure) throw new Uncompilable(at, result.message)
+/** What stands before a dot may be a namespace of functions, whatever else it may mean. */
+function calledBy({ name, receiver }: Extract<Node, { kind: 'call' }>): {
+  readonly name: string
+  readonly method: boolean
+} {
+  if (receiver?.kind === 'name' && functions.has(`${receiver.name}.${name}`)) {
+    return { name: `${receiver.name}.${name}`, method: false }
+  }
+  return { name, method: receiver !== undefined }
 }
 
-/** Known to the API server, and to nobody who maps tokens that we have seen. */
-const beyondUs: ReadonlySet<string> = new Set(
-  (
-    'timestamp duration bytes uint url isURL ip isIP cidr isCIDR quantity isQuantity semver isSemver ' +
-    'format.named format transformMapEntry unwrap unwrapOpt'
-  ).split(' '),
+const conversionNames: ReadonlySet<string> = new Set(
+  'bool bytes double duration dyn int string timestamp type uint'.split(' '),
 )
 
-function unknownFunction(name: string, method: boolean): string {
-  return beyondUs.has(name)
-    ? `${name}() is known to the API server, but not to this gateway`
-    : `undeclared reference to '${name}': there is no such ${method ? 'method' : 'function'}`
+/** What cannot be converted now never can. */
+function convertNow(call: Run, at: number): Value {
+  const result = attempt(call, { find: () => undefined, locals: [], left: costLimit })
+  if (result instanceof EvaluationFailure) throw new Uncompilable(at, result.message)
+  return result
 }
 
-/** What does not need all its operands: `&&`, `||`, `?:`. An error on one side gives way to an answer. */
-function compileLogic(
-  { name, at, args }: Extract<Node, { kind: 'call' }>,
+function checkLiterals(
+  { at, receiver, args }: Extract<Node, { kind: 'call' }>,
   scope: Scope,
-): Compiled | undefined {
-  if (name === '_?_:_') return compileConditional(at, args, scope)
-  if (name !== '_&&_' && name !== '_||_') return undefined
-  const decisive = name === '_||_'
-  const [left, right] = args.map(arg => {
-    const operand = compile(arg, scope)
-    if (!assignable('bool', operand.type, new Map())) {
-      throw new Uncompilable(arg.at, `expected type 'bool' but found '${showType(operand.type)}'`)
-    }
-    return operand
-  })
-  if (left === undefined || right === undefined) throw new TypeError(`${name} takes two operands`)
-  return {
-    type: 'bool',
-    run: frame => {
-      spend(frame, 1)
-      const first = attempt(left.run, frame)
-      if (first === decisive) return decisive
-      const second = attempt(right.run, frame)
-      if (second === decisive) return decisive
-      for (const result of [first, second]) {
-        if (result instanceof EvaluationFailure) throw result
-        if (typeof result !== 'boolean') throw noOverload(name)
-      }
-      return !decisive
-    },
-  }
+): void {
+  const [list] = args
+  if (receiver?.kind !== 'literal' || typeof receiver.value !== 'string') return
+  if (list?.kind !== 'list') return
+  const shaped = list.items.map(item => ({ at: item.at, shape: shapeOf(item, scope) }))
+  checkFormat(receiver.value, shaped, at)
 }
 
-function compileConditional(at: number, args: readonly Node[], scope: Scope): Compiled {
-  const [condition, then, otherwise] = args.map(arg => compile(arg, scope))
-  if (condition === undefined || then === undefined || otherwise === undefined) {
-    throw new TypeError('_?_:_ takes three operands')
-  }
-  const type = join(then.type, otherwise.type)
-  if (type === undefined || !assignable('bool', condition.type, new Map())) {
-    const applied = [condition, then, otherwise].map(it => showType(it.type)).join(', ')
-    throw new Uncompilable(at, `found no matching overload for '_?_:_' applied to '(${applied})'`)
-  }
-  return {
-    type,
-    run: frame => {
-      spend(frame, 1)
-      const holds = condition.run(frame)
-      if (typeof holds !== 'boolean') throw noOverload('_?_:_')
-      return (holds ? then : otherwise).run(frame)
-    },
-  }
-}
-
-/** Errors are values here: which one counts is only known when both sides are. */
-function attempt(run: Run, frame: Frame): Value | EvaluationFailure {
-  try {
-    return run(frame)
-  } catch (error) {
-    if (givesWay(error)) return error
-    throw error
-  }
+function shapeOf(node: Node, scope: Scope): Shape {
+  const parts = node.kind === 'list' ? node.items : node.kind === 'map' ? node.entries.flat() : []
+  return { type: compile(node, scope).type, within: parts.map(part => shapeOf(part, scope)) }
 }

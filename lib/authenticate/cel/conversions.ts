@@ -1,7 +1,18 @@
-import { EvaluationFailure, noOverload } from './fault.js'
+import { EvaluationFailure } from './fault.js'
 import { define, type Definition } from './function.js'
-import { withinInt } from './list-functions.js'
-import { isList, none, Optional, sizeOf, typeName, TypeName, type Value } from './values.js'
+import { uint, withinInt } from './integers.js'
+import { parseDuration, parseTimestamp, Timestamp, type Duration } from './times.js'
+import {
+  isList,
+  none,
+  Opaque,
+  Optional,
+  sizeOf,
+  typeName,
+  TypeName,
+  Uint,
+  type Value,
+} from './values.js'
 
 const A = { parameter: 'A' } as const
 const optional = { optional: A } as const
@@ -12,14 +23,50 @@ export const conversions: readonly Definition[] = [
   define('string', ['bool'], 'string', String),
   define('string', ['int'], 'string', String),
   define('string', ['double'], 'string', showDouble),
+  define('string', ['uint'], 'string', ({ value }: Uint) => String(value)),
+  define('string', ['bytes'], 'string', textOfBytes),
+  define('string', ['timestamp'], 'string', String),
+  define('string', ['duration'], 'string', String),
   define('int', ['int'], 'int', (value: bigint) => value),
   define('int', ['double'], 'int', intOfDouble),
   define('int', ['string'], 'int', intOfText),
+  define('int', ['uint'], 'int', ({ value }: Uint) => withinInt(value)),
+  define('int', ['timestamp'], 'int', ({ seconds }: Timestamp) => seconds),
+  define('int', ['duration'], 'int', ({ nanos }: Duration) => nanos),
+  define('uint', ['uint'], 'uint', (value: Uint) => value),
+  define('uint', ['int'], 'uint', uint),
+  define('uint', ['double'], 'uint', uintOfDouble),
+  define('uint', ['string'], 'uint', uintOfText),
   define('double', ['double'], 'double', (value: number) => value),
   define('double', ['int'], 'double', Number),
   define('double', ['string'], 'double', doubleOfText),
+  define('double', ['uint'], 'double', ({ value }: Uint) => Number(value)),
   define('bool', ['bool'], 'bool', (value: boolean) => value),
   define('bool', ['string'], 'bool', boolOfText),
+  define('bytes', ['bytes'], 'bytes', (value: Uint8Array) => value),
+  define('bytes', ['string'], 'bytes', (text: string) => Buffer.from(text, 'utf8')),
+  define('timestamp', ['timestamp'], 'timestamp', (value: Timestamp) => value),
+  define(
+    'timestamp',
+    ['int'],
+    'timestamp',
+    (seconds: bigint) => new Timestamp(seconds * 1_000_000_000n),
+  ),
+  define(
+    'timestamp',
+    ['string'],
+    'timestamp',
+    (text: string) => parseTimestamp(text) ?? failWith('timestamp'),
+  ),
+  define('duration', ['duration'], 'duration', (value: Duration) => value),
+  // Declared in cel-go, and never done there.
+  define('duration', ['int'], 'duration', () => failWith('duration')),
+  define(
+    'duration',
+    ['string'],
+    'duration',
+    (text: string) => parseDuration(text) ?? failWith('duration'),
+  ),
   define('dyn', [A], 'dyn', (value: Value) => value),
   define('type', [A], 'type', (value: Value) => new TypeName(typeName(value))),
 
@@ -36,7 +83,7 @@ export const conversions: readonly Definition[] = [
 ]
 
 /** `%g` of Go: the shortest digits, with an exponent below -4 and from 6 on. */
-function showDouble(value: number): string {
+export function showDouble(value: number): string {
   if (Number.isNaN(value)) return 'NaN'
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf'
   const [digits = '', power = '0'] = value.toExponential().split('e')
@@ -51,6 +98,33 @@ function intOfDouble(value: number): bigint {
     throw new EvaluationFailure('integer overflow')
   }
   return BigInt(Math.trunc(value))
+}
+
+function uintOfDouble(value: number): Uint {
+  if (Number.isNaN(value) || value < 0 || value >= 2 ** 64) {
+    throw new EvaluationFailure('unsigned integer overflow')
+  }
+  return new Uint(BigInt(Math.trunc(value)))
+}
+
+function uintOfText(text: string): Uint {
+  if (!/^[0-9]{1,40}$/.test(text)) throw unconvertible('uint')
+  return uint(BigInt(text))
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** @throws EvaluationFailure where they are no text in UTF-8 */
+export function textOfBytes(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    throw new EvaluationFailure('invalid UTF-8 in bytes, cannot convert to string')
+  }
+}
+
+function failWith(type: string): never {
+  throw unconvertible(type)
 }
 
 const unconvertible = (to: string): EvaluationFailure =>
@@ -87,7 +161,9 @@ function isZero(value: Value): boolean {
   if (value === null || value === false || value === '' || value === 0 || value === 0n) return true
   if (typeof value !== 'object') return false
   if (isList(value)) return value.length === 0
-  if (value instanceof Optional) return value.value === undefined
-  if (value instanceof TypeName) throw noOverload('optional.ofNonZeroValue')
+  if (value instanceof Optional || value instanceof TypeName) return false
+  if (value instanceof Uint) return value.value === 0n
+  if (value instanceof Uint8Array) return value.length === 0
+  if (value instanceof Opaque) return value.isZero()
   return sizeOf(value) === 0
 }

@@ -50,6 +50,9 @@ export function compileExpression(
       } satisfies Expression),
     }
   } catch (error) {
+    if (error instanceof RangeError) {
+      return { fault: faultAt(text, 0, 'the expression is nested too deep') }
+    }
     if (!(error instanceof Uncompilable)) throw error
     return { fault: faultAt(text, error.at, error.message) }
   }

@@ -1,7 +1,17 @@
 import { noOverload } from './fault.js'
 import { spend, type Frame } from './frame.js'
 import { resolveOverloads, type Overload, type Type } from './types.js'
-import { isJsonObject, isList, isMap, Optional, sizeOf, TypeName, type Value } from './values.js'
+import {
+  isJsonObject,
+  isList,
+  isMap,
+  Opaque,
+  Optional,
+  sizeOf,
+  TypeName,
+  Uint,
+  type Value,
+} from './values.js'
 
 /** One overload with what it does, once its arguments are known to be of its types. */
 export interface Definition extends Overload {
@@ -71,6 +81,17 @@ function holds(type: Type, value: Value): boolean {
   return ofType === undefined || ofType(value)
 }
 
+const opaqueTypes = {
+  timestamp: 'google.protobuf.Timestamp',
+  duration: 'google.protobuf.Duration',
+  'kubernetes.URL': 'kubernetes.URL',
+  'net.IP': 'net.IP',
+  'net.CIDR': 'net.CIDR',
+  'kubernetes.Quantity': 'kubernetes.Quantity',
+  'kubernetes.Semver': 'kubernetes.Semver',
+  'kubernetes.NamedFormat': 'kubernetes.NamedFormat',
+} as const
+
 const primitives: Readonly<Record<string, (value: Value) => boolean>> = {
   bool: value => typeof value === 'boolean',
   string: value => typeof value === 'string',
@@ -78,6 +99,14 @@ const primitives: Readonly<Record<string, (value: Value) => boolean>> = {
   double: value => typeof value === 'number',
   null_type: value => value === null,
   type: value => value instanceof TypeName,
+  uint: value => value instanceof Uint,
+  bytes: value => value instanceof Uint8Array,
+  ...Object.fromEntries(
+    Object.entries(opaqueTypes).map(([type, name]) => [
+      type,
+      (value: Value) => value instanceof Opaque && value.typeName === name,
+    ]),
+  ),
 }
 
 const isText = (value: Value): boolean => typeof value === 'string'
@@ -87,6 +116,7 @@ const weigh = (args: readonly Value[]): number =>
 
 function weighOne(value: Value): number {
   if (typeof value === 'string') return Math.ceil(value.length / 10)
+  if (value instanceof Uint8Array) return Math.ceil(value.length / 10)
   return isList(value) ? value.length : 0
 }
 

@@ -1,16 +1,18 @@
 import { EvaluationFailure, noOverload } from './fault.js'
 import { define, weighWhole, type Definition } from './function.js'
 import { spend, type Frame } from './frame.js'
+import { uint, withinInt } from './integers.js'
+import { Duration } from './times.js'
 import type { Type } from './types.js'
 import {
   compare,
-  equal,
+  isSurely,
   isList,
-  isNumeric,
   none,
   Optional,
   sizeOf,
   typeName,
+  Uint,
   type JsonObject,
   type Value,
 } from './values.js'
@@ -20,8 +22,18 @@ type List = readonly Value[]
 const A = { parameter: 'A' } as const
 const B = { parameter: 'B' } as const
 const list = (of: Type): Type => ({ list: of })
-const ordered = ['int', 'double', 'bool', 'string'] as const satisfies readonly Type[]
-const numbers = ['int', 'double'] as const satisfies readonly Type[]
+/** Types whose values stand in an order. */
+export const ordered = [
+  'int',
+  'uint',
+  'double',
+  'bool',
+  'string',
+  'bytes',
+  'timestamp',
+  'duration',
+] as const satisfies readonly Type[]
+const summed = ['int', 'uint', 'double', 'duration'] as const satisfies readonly Type[]
 
 /** Of CEL itself, its lists (version 3) and sets extensions, and Kubernetes' own lists library. */
 export const listFunctions: readonly Definition[] = [
@@ -32,11 +44,11 @@ export const listFunctions: readonly Definition[] = [
 
   define('.indexOf', [list(A), A], 'int', (items: List, sought: Value, frame: Frame) => {
     spend(frame, weighWhole(items))
-    return BigInt(items.findIndex(item => equal(item, sought)))
+    return BigInt(items.findIndex(item => isSurely(item, sought)))
   }),
   define('.lastIndexOf', [list(A), A], 'int', (items: List, sought: Value, frame: Frame) => {
     spend(frame, weighWhole(items))
-    return BigInt(items.findLastIndex(item => equal(item, sought)))
+    return BigInt(items.findLastIndex(item => isSurely(item, sought)))
   }),
   ...ordered.flatMap(type => [
     define('.isSorted', [list(type)], 'bool', isSorted),
@@ -44,7 +56,9 @@ export const listFunctions: readonly Definition[] = [
     define('.max', [list(type)], type, (items: List) => extreme(items, 'max', 1)),
     define('.sort', [list(type)], list(type), sorted),
   ]),
-  ...numbers.map(type => define('.sum', [list(type)], type, sum)),
+  ...summed.map(type => define('.sum', [list(type)], type, sum)),
+  define('optional.unwrap', [list({ optional: A })], list(A), unwrapped),
+  define('.unwrapOpt', [list({ optional: A })], list(A), unwrapped),
 
   define('.slice', [list(A), 'int', 'int'], list(A), slice),
   define('.flatten', [list(list(A))], list(A), (items: List, frame: Frame) =>
@@ -70,7 +84,7 @@ export const listFunctions: readonly Definition[] = [
   ),
   define('sets.intersects', [list(A), list(A)], 'bool', (one: List, other: List, frame: Frame) => {
     spendProduct(one, other, frame)
-    return other.some(sought => one.some(item => equal(item, sought)))
+    return other.some(sought => one.some(item => isSurely(item, sought)))
   }),
 ]
 
@@ -83,7 +97,15 @@ function sizeOfMap(map: ReadonlyMap<Value, Value> | JsonObject, frame: Frame): b
 const optionalOf = (item: Value | undefined): Optional =>
   item === undefined ? none : new Optional(item)
 
+function unwrapped(items: List): List {
+  return items.flatMap(item => {
+    if (!(item instanceof Optional)) throw new EvaluationFailure('a value is not optional')
+    return item.value === undefined ? [] : [item.value]
+  })
+}
+
 function isSorted(items: List): boolean {
+  if (items.includes(null)) throw noOverload('isSorted')
   return items.every(
     (item, index) => index === 0 || (compare(items[index - 1] ?? null, item, 'isSorted') ?? 0) <= 0,
   )
@@ -106,17 +128,16 @@ function sorted(items: List): List {
 
 function sum(items: List): Value {
   const [first = 0n] = items
-  if (!isNumeric(first) || !items.every(item => typeof item === typeof first))
-    throw noOverload('sum')
+  if (!items.every(item => typeName(item) === typeName(first))) throw noOverload('sum')
   if (typeof first === 'number') return items.reduce<number>((all, item) => all + Number(item), 0)
-  return withinInt(items.reduce<bigint>((all, item) => all + (item as bigint), 0n))
+  if (typeof first === 'bigint') return withinInt(total(items, item => item as bigint))
+  if (first instanceof Uint) return uint(total(items, item => (item as Uint).value))
+  if (first instanceof Duration) return new Duration(total(items, item => (item as Duration).nanos))
+  throw noOverload('sum')
 }
 
-/** @throws EvaluationFailure beyond 64 bits */
-export function withinInt(value: bigint): bigint {
-  if (BigInt.asIntN(64, value) !== value) throw new EvaluationFailure('integer overflow')
-  return value
-}
+const total = (items: List, worth: (item: Value) => bigint): bigint =>
+  items.reduce<bigint>((all, item) => all + worth(item), 0n)
 
 function slice(items: List, from: bigint, to: bigint): List {
   if (from < 0n || to < 0n || from > to || to > BigInt(items.length)) {
@@ -134,12 +155,12 @@ function flatten(items: List, depth: bigint, frame: Frame): List {
 
 function distinct(items: List, frame: Frame): List {
   spendProduct(items, items, frame)
-  return items.filter((item, index) => items.findIndex(other => equal(other, item)) === index)
+  return items.filter((item, index) => items.findIndex(other => isSurely(other, item)) === index)
 }
 
 function containsAll(items: List, wanted: List, frame: Frame): boolean {
   spendProduct(items, wanted, frame)
-  return wanted.every(sought => items.some(item => equal(item, sought)))
+  return wanted.every(sought => items.some(item => isSurely(item, sought)))
 }
 
 function spendProduct(one: List, other: List, frame: Frame): void {

@@ -1,6 +1,7 @@
 import { EvaluationFailure, givesWay, noOverload, Uncompilable } from './fault.js'
 import { spend, type Frame, type Run } from './frame.js'
 import { isVariable, type Compile, type Compiled, type Scope } from './scope.js'
+import { ordered } from './list-functions.js'
 import { holdsMember } from './select.js'
 import type { Node } from './syntax.js'
 import { assignable, isDynamic, join, showType, type Type } from './types.js'
@@ -40,6 +41,7 @@ export function compileMacro(node: Call, scope: Scope, compile: Compile): Compil
     case 'exists/3':
       return compileQuantifier(macro, true)
     case 'exists_one/2':
+    case 'exists_one/3':
     case 'existsOne/3':
       return compileExistsOne(macro)
     case 'filter/2':
@@ -53,6 +55,9 @@ export function compileMacro(node: Call, scope: Scope, compile: Compile): Compil
     case 'transformMap/3':
     case 'transformMap/4':
       return compileTransformMap(macro)
+    case 'transformMapEntry/3':
+    case 'transformMapEntry/4':
+      return compileTransformMapEntry(macro)
     case 'sortBy/2':
       return compileSortBy(macro)
     case 'optMap/2':
@@ -102,8 +107,12 @@ function compileRange(macro: Macro, names: 1 | 2): Ranged {
   const types = names === 2 ? [keyType, itemType] : [rangedType]
   const named = node.args.slice(0, names).map((arg, index) => {
     if (arg.kind !== 'name') throw new Uncompilable(arg.at, 'argument must be a simple name')
+    if (arg.name === '__result__') throw new Uncompilable(arg.at, `'${arg.name}' is taken`)
     return { name: arg.name, type: types[index] ?? 'dyn' }
   })
+  if (names === 2 && named[0]?.name === named[1]?.name) {
+    throw new Uncompilable(node.at, `duplicate variable name: ${named[0]?.name}`)
+  }
   const slot = scope.locals.length
   const inner = { ...scope, locals: [...scope.locals, ...named] }
   return {
@@ -261,9 +270,39 @@ function compileTransformMap(macro: Macro): Compiled {
   }
 }
 
+/** Each item becomes a map, whose entries must be nobody else's. */
+function compileTransformMapEntry(macro: Macro): Compiled {
+  const range = compileRange(macro, 2)
+  const change = lastPart(range)
+  const keep = range.parts.length > 1 ? condition(range.parts[0] ?? change, macro) : () => true
+  if (!assignable({ map: ['dyn', 'dyn'] }, change.type, new Map())) {
+    throw new Uncompilable(macro.node.at, `'${showType(change.type)}' is no map`)
+  }
+  return {
+    type: isMapType(change.type) ? change.type : { map: ['dyn', 'dyn'] },
+    run: frame => {
+      const map = new Map<Value, Value>()
+      for (const item of range.items(frame)) {
+        range.bind(frame, item)
+        if (!truth(keep(frame), macro)) continue
+        const entries = change.run(frame)
+        if (!isMap(entries) && !isJsonObject(entries)) throw noOverload(macro.node.name)
+        for (const [key, value] of entriesOf(entries)) {
+          if (map.has(key)) throw new EvaluationFailure('insert failed: a key already exists')
+          map.set(key, value)
+        }
+      }
+      return map
+    },
+  }
+}
+
 function compileSortBy(macro: Macro): Compiled {
   const range = compileRange(macro, 1)
-  const { run: keyOf } = lastPart(range)
+  const { run: keyOf, type } = lastPart(range)
+  if (!ordered.some(it => assignable(it, type, new Map()))) {
+    throw new Uncompilable(macro.node.at, `'${showType(type)}' has no order`)
+  }
   return {
     type: { list: range.itemType },
     run: frame => {
@@ -300,6 +339,9 @@ function compileOptMap(macro: Macro, wrap: (value: Value) => Value): Compiled {
   const inner = innerOf(operand.type, receiver)
   const local = { name: name.name, type: inner === 'none' ? ('dyn' as const) : inner }
   const change = compile(body, { ...scope, locals: [...scope.locals, local] })
+  if (node.name === 'optFlatMap' && join(change.type, { optional: 'none' }) === undefined) {
+    throw new Uncompilable(body.at, `type '${showType(change.type)}' is not optional`)
+  }
   return {
     type: node.name === 'optMap' ? { optional: change.type } : change.type,
     run: frame => {

@@ -1,6 +1,6 @@
 import { RE2JS } from 're2js'
-import { noOverload, Uncompilable } from './fault.js'
-import { spend, textCost } from './frame.js'
+import { EvaluationFailure, noOverload, Uncompilable } from './fault.js'
+import { spend, textCost, type Frame } from './frame.js'
 import type { Compile, Compiled, Scope } from './scope.js'
 import type { Node } from './syntax.js'
 import { assignable, showType, type Type } from './types.js'
@@ -39,7 +39,7 @@ const patternFunctions: ReadonlyMap<string, PatternFunction> = new Map([
 
 /**
  * `matches`, and Kubernetes' `find` and `findAll`: in RE2's syntax and by its algorithm, in time linear in
- * the text. A pattern is a literal: it is compiled once, and a wrong one is a fault.
+ * the text. A literal is compiled once, and a wrong one is a fault; any other pattern is compiled as it is met.
  */
 export function compilePattern(node: Call, scope: Scope, compile: Compile): Compiled | undefined {
   const entry = patternFunctions.get(node.receiver === undefined ? node.name : `.${node.name}`)
@@ -49,32 +49,48 @@ export function compilePattern(node: Call, scope: Scope, compile: Compile): Comp
   if (subject === undefined || pattern === undefined || operands.length > (entry.limited ? 3 : 2)) {
     throw new Uncompilable(node.at, `${node.name}() takes a text and a pattern`)
   }
-  const re = compileLiteral(node.name, pattern)
-  // Every character of the text can be held against every state, and a short pattern may have thousands.
-  const factor = Math.ceil(Math.max(re.pattern().length, re.programSize()) / 4 + 1)
+  const literal = pattern.kind === 'literal' ? compileLiteral(pattern) : undefined
+  const sought = typed('string', pattern, node, scope, compile)
   const text = typed('string', subject, node, scope, compile)
   const most = limit === undefined ? undefined : typed('int', limit, node, scope, compile)
   return {
     type: entry.gives,
     run: frame => {
       const value = text.run(frame)
+      const re = literal ?? compileFound(sought.run(frame), node.name, frame)
       const count = most === undefined ? -1n : most.run(frame)
       if (typeof value !== 'string' || typeof count !== 'bigint') throw noOverload(node.name)
-      spend(frame, textCost(value) * factor)
+      spend(frame, textCost(value) * weightOf(re))
       return entry.does(re, value, count)
     },
   }
 }
 
-function compileLiteral(name: string, pattern: Node): RE2JS {
-  if (pattern.kind !== 'literal' || typeof pattern.value !== 'string') {
-    throw new Uncompilable(pattern.at, `the pattern of ${name}() must be a literal`)
-  }
+/** Every character of the text can be held against every state, and a short pattern may have thousands. */
+const weightOf = (re: RE2JS): number =>
+  Math.ceil(Math.max(re.pattern().length, re.programSize()) / 4 + 1)
+
+function compileLiteral({ value, at }: Extract<Node, { kind: 'literal' }>): RE2JS | undefined {
+  if (typeof value !== 'string') return undefined
+  const re = readPattern(value)
+  if (typeof re === 'string') throw new Uncompilable(at, re)
+  return re
+}
+
+/** What it takes to make a pattern of a text: it may come out of a token, and is as long as that makes it. */
+function compileFound(value: Value, name: string, frame: Frame): RE2JS {
+  if (typeof value !== 'string') throw noOverload(name)
+  spend(frame, value.length * 100)
+  const re = readPattern(value)
+  if (typeof re === 'string') throw new EvaluationFailure(re)
+  return re
+}
+
+function readPattern(text: string): RE2JS | string {
   try {
-    return RE2JS.compile(pattern.value)
+    return RE2JS.compile(text)
   } catch (error) {
-    const why = error instanceof Error ? `: ${error.message}` : ''
-    throw new Uncompilable(pattern.at, `invalid regular expression${why}`)
+    return `invalid regular expression${error instanceof Error ? `: ${error.message}` : ''}`
   }
 }
 

@@ -2,7 +2,7 @@ import { EvaluationFailure } from './fault.js'
 import { define, type Definition } from './function.js'
 
 /*
- * The strings extension of CEL in the version that Kubernetes has (2), less `format`. Text is counted in code
+ * The strings extension of CEL in the version that Kubernetes has (2); `format` is in text-format.ts. Text is counted in code
  * points: what has no surrogates is counted as it is, the rest is taken apart.
  */
 
@@ -11,6 +11,8 @@ const strings = { list: 'string' } as const
 export const textFunctions: readonly Definition[] = [
   define('size', ['string'], 'int', (text: string) => BigInt(lengthOf(text))),
   define('.size', ['string'], 'int', (text: string) => BigInt(lengthOf(text))),
+  define('size', ['bytes'], 'int', (bytes: Uint8Array) => BigInt(bytes.length)),
+  define('.size', ['bytes'], 'int', (bytes: Uint8Array) => BigInt(bytes.length)),
   define('.startsWith', ['string', 'string'], 'bool', (text: string, start: string) =>
     text.startsWith(start),
   ),

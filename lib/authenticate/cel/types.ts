@@ -12,6 +12,11 @@ export type Type =
   | 'string'
   | 'null_type'
   | 'type'
+  | 'uint'
+  | 'bytes'
+  | 'timestamp'
+  | 'duration'
+  | OpaqueType
   | 'claims'
   | 'user'
   | { readonly list: Type }
@@ -19,6 +24,15 @@ export type Type =
   | { readonly optional: Type }
   /** In signatures alone. */
   | { readonly parameter: string }
+
+/** Types of Kubernetes' own libraries, under the names that they have there. */
+export type OpaqueType =
+  | 'kubernetes.URL'
+  | 'net.IP'
+  | 'net.CIDR'
+  | 'kubernetes.Quantity'
+  | 'kubernetes.Semver'
+  | 'kubernetes.NamedFormat'
 
 export type Bindings = Map<string, Type>
 
@@ -40,6 +54,8 @@ export function showType(type: Type): string {
 
 const names: Readonly<Record<string, string>> = {
   none: 'dyn',
+  timestamp: 'google.protobuf.Timestamp',
+  duration: 'google.protobuf.Duration',
   claims: 'map(string, any)',
   user: 'kubernetes.UserInfo',
 }
@@ -61,7 +77,9 @@ export function assignable(formal: Type, actual: Type, bound: Bindings): boolean
     bound.set(formal.parameter, joined)
     return true
   }
-  if (isDynamic(formal) || isDynamic(actual) || actual === 'none') return true
+  if ([formal, actual].some(type => isDynamic(type) || type === 'none')) return true
+  if (actual === 'null_type') return isNullable(formal)
+  if (formal === 'null_type') return isNullable(actual)
   if (typeof formal === 'string' || typeof actual === 'string') return formal === actual
   if ('list' in formal) return 'list' in actual && assignable(formal.list, actual.list, bound)
   if ('optional' in formal) {
@@ -77,12 +95,32 @@ export function assignable(formal: Type, actual: Type, bound: Bindings): boolean
   return false
 }
 
+/** Where null may stand too, as CEL has it for all that is neither a number nor a text nor made of parts. */
+function isNullable(type: Type): boolean {
+  if (typeof type === 'object') return 'optional' in type
+  return type === 'null_type' || nullable.has(type)
+}
+
+const nullable: ReadonlySet<string> = new Set([
+  'timestamp',
+  'duration',
+  'kubernetes.URL',
+  'net.IP',
+  'net.CIDR',
+  'kubernetes.Quantity',
+  'kubernetes.Semver',
+  'kubernetes.NamedFormat',
+])
+
 /** The more general of two types; `undefined` when neither is. */
 export function join(one: Type, other: Type): Type | undefined {
   if (one === 'none') return other
   if (other === 'none') return one
   if (isDynamic(one)) return one
   if (isDynamic(other)) return other
+  if (one === 'null_type' || other === 'null_type') {
+    return isNullable(one) && isNullable(other) ? other : undefined
+  }
   if (typeof one === 'string' || typeof other === 'string') return one === other ? one : undefined
   if ('list' in one && 'list' in other) {
     const list = join(one.list, other.list)

@@ -1,4 +1,4 @@
-import { EvaluationFailure, noOverload } from './fault.js'
+import { EvaluationFailure, givesWay, noOverload } from './fault.js'
 
 /** What an expression works with: JSON as it was parsed, and what CEL makes itself. */
 export type Value =
@@ -15,6 +15,9 @@ export type Value =
   | JsonObject
   | Optional
   | TypeName
+  | Uint
+  | Uint8Array
+  | Opaque
 
 /** Of a token, or of the user: its names may be escaped as Kubernetes does (`a__dot__b`). */
 export interface JsonObject {
@@ -36,6 +39,35 @@ export class TypeName {
   }
 }
 
+/** A number of 64 bits without a sign, as `1u` is written. */
+export class Uint {
+  readonly value: bigint
+  constructor(value: bigint) {
+    this.value = value
+  }
+}
+
+/** A value that is looked into by functions alone. */
+export abstract class Opaque {
+  abstract readonly typeName: string
+
+  /** @throws EvaluationFailure beside a value of another type, where the API server has no answer either */
+  abstract equals(other: Value): boolean
+
+  /** As `compare`; only what is on a line has an order. */
+  compareTo(_other: Value, name: string): number {
+    throw noOverload(name)
+  }
+
+  /** As CEL shows it, where it does. */
+  abstract toString(): string
+
+  /** What `optional.ofNonZeroValue` asks. */
+  isZero(): boolean {
+    return false
+  }
+}
+
 const isList = (value: Value): value is readonly Value[] => Array.isArray(value)
 export { isList }
 
@@ -45,7 +77,14 @@ export const isJsonObject = (value: Value): value is JsonObject =>
   typeof value === 'object' &&
   value !== null &&
   !Array.isArray(value) &&
-  !(value instanceof Map || value instanceof Optional || value instanceof TypeName)
+  !(
+    value instanceof Map ||
+    value instanceof Optional ||
+    value instanceof TypeName ||
+    value instanceof Uint ||
+    value instanceof Uint8Array ||
+    value instanceof Opaque
+  )
 
 export function typeName(value: Value): string {
   if (typeof value === 'boolean') return 'bool'
@@ -55,6 +94,9 @@ export function typeName(value: Value): string {
   if (value === null) return 'null_type'
   if (isList(value)) return 'list'
   if (value instanceof Optional) return 'optional_type'
+  if (value instanceof Uint) return 'uint'
+  if (value instanceof Uint8Array) return 'bytes'
+  if (value instanceof Opaque) return value.typeName
   return value instanceof TypeName ? 'type' : 'map'
 }
 
@@ -63,8 +105,16 @@ export function equal(one: Value, other: Value): boolean {
   if (one === other) return true
   if (isNumeric(one) && isNumeric(other)) return compare(one, other, '_==_') === 0
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) {
-    return false
+    return one instanceof Opaque && other !== null && one.equals(other)
   }
+  if (one instanceof Opaque || other instanceof Opaque) {
+    return one instanceof Opaque && one.equals(other)
+  }
+  if (one instanceof Uint8Array || other instanceof Uint8Array) {
+    return one instanceof Uint8Array && other instanceof Uint8Array && !Buffer.compare(one, other)
+  }
+  // A number stands beside something that is none.
+  if (one instanceof Uint || other instanceof Uint) return false
   if (isList(one) || isList(other)) {
     if (!isList(one) || !isList(other) || one.length !== other.length) return false
     return one.every((item, index) => equal(item, other[index] as Value))
@@ -87,16 +137,30 @@ export function equal(one: Value, other: Value): boolean {
   )
 }
 
-export const isNumeric = (value: Value): value is number | bigint =>
-  typeof value === 'number' || typeof value === 'bigint'
+/** Where `==` has no answer, as between an address and a text, they are not the same. */
+export function isSurely(one: Value, other: Value): boolean {
+  try {
+    return equal(one, other)
+  } catch (error) {
+    if (givesWay(error)) return false
+    throw error
+  }
+}
+
+const isNumeric = (value: Value): value is number | bigint | Uint =>
+  typeof value === 'number' || typeof value === 'bigint' || value instanceof Uint
 
 /** -1, 0 or 1; `undefined` beside a NaN. Strings go by code point, as their UTF-8 does. */
 export function compare(one: Value, other: Value, name: string): number | undefined {
+  if (one instanceof Uint) return compare(one.value, other, name)
+  if (other instanceof Uint) return compare(one, other.value, name)
   if (typeof one === 'bigint' && typeof other === 'bigint') return order(one, other)
   // An integer beside a double is made one, and may be rounded: so does cel-go.
   if (isNumeric(one) && isNumeric(other)) return order(Number(one), Number(other))
   if (typeof one === 'string' && typeof other === 'string') return compareText(one, other)
   if (typeof one === 'boolean' && typeof other === 'boolean') return Number(one) - Number(other)
+  if (one instanceof Uint8Array && other instanceof Uint8Array) return Buffer.compare(one, other)
+  if (one instanceof Opaque) return one.compareTo(other, name)
   throw noOverload(name)
 }
 
@@ -136,8 +200,12 @@ function ownMember(object: JsonObject, key: Value): Value | undefined {
 export const mapKey = (key: Value): Value =>
   typeof key === 'number' && Number.isInteger(key) ? BigInt(key) : key
 
-const findInMap = (map: ReadonlyMap<Value, Value>, key: Value): Value | undefined =>
-  map.get(mapKey(key))
+function findInMap(map: ReadonlyMap<Value, Value>, key: Value): Value | undefined {
+  const found = map.get(mapKey(key))
+  if (found !== undefined || typeof key === 'string') return found
+  for (const [name, value] of map) if (equal(name, key)) return value
+  return undefined
+}
 
 const reserved: ReadonlySet<string> = new Set(
   'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(
@@ -167,7 +235,12 @@ export function unescapeName(name: string): string | undefined {
 
 /** A member of a map; `undefined` when it has none of that name. */
 export function member(map: ReadonlyMap<Value, Value> | JsonObject, key: Value): Value | undefined {
-  if (isMap(map)) return findInMap(map, key)
+  if (isMap(map)) {
+    if (typeof key === 'object' && !(key instanceof Uint)) {
+      throw new EvaluationFailure(`'${typeName(key)}' is no index`)
+    }
+    return findInMap(map, key)
+  }
   if (typeof key !== 'string') return undefined
   return ownMember(map, unescapeName(key) ?? key)
 }
@@ -179,7 +252,8 @@ export function holdsKey(map: ReadonlyMap<Value, Value> | JsonObject, key: Value
 
 /** What a list holds at an index; `undefined` beyond its ends. */
 export function itemAt(list: readonly Value[], index: Value): Value | undefined {
-  const at = typeof index === 'bigint' ? Number(index) : index
+  const plain = index instanceof Uint ? index.value : index
+  const at = typeof plain === 'bigint' ? Number(plain) : plain
   if (typeof at !== 'number') {
     throw new EvaluationFailure(`unsupported index type '${typeName(index)}' in list`)
   }

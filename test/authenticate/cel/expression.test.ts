@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
 import { compileExpression, type Expression } from '../../../lib/authenticate/cel/expression.js'
 import { EvaluationFailure } from '../../../lib/authenticate/cel/fault.js'
-import { Optional, TypeName, type Value } from '../../../lib/authenticate/cel/values.js'
-import { outcomes, refusedHere, sample } from './outcomes.js'
+import { otherwiseHere, outcomes, refusedHere, sample, type Outcome } from './outcomes.js'
+import { shown } from './shown.js'
 
 const compiled = (text: string, variable: 'claims' | 'user' = 'claims'): Expression => {
   const result = compileExpression(text, variable)
@@ -12,28 +14,6 @@ const compiled = (text: string, variable: 'claims' | 'user' = 'claims'): Express
 const members = (json: string): ReadonlyMap<string, unknown> =>
   new Map(Object.entries(JSON.parse(json) as object))
 const claims = members(sample)
-
-const doubleToString = compiled('string(dyn(claims.value))')
-const asGo = (value: number): string => {
-  const text = doubleToString.evaluate(new Map([['value', value]]))
-  return typeof text === 'string' ? text : 'no text'
-}
-const shown = (value: Value): unknown => {
-  if (value === null || typeof value === 'boolean') return value
-  if (typeof value === 'string') return `s:${value}`
-  if (typeof value === 'bigint') return `i:${value}`
-  if (typeof value === 'number') return `d:${asGo(value)}`
-  if (Array.isArray(value)) return ['list', ...value.map(shown)]
-  if (value instanceof Optional) {
-    return value.value === undefined ? ['none'] : ['opt', shown(value.value)]
-  }
-  if (value instanceof TypeName) return 'type'
-  const entries: ReadonlyArray<readonly [Value, Value]> =
-    value instanceof Map ? [...value] : Object.entries(value as Record<string, Value>)
-  return Object.fromEntries(
-    entries.map(([key, item]) => [key === null ? '<nil>' : String(shown(key)), shown(item)]),
-  )
-}
 
 const outcomeOf = (text: string): unknown => {
   const result = compileExpression(text, 'claims')
@@ -48,6 +28,22 @@ const outcomeOf = (text: string): unknown => {
 
 t.test('every expression comes to what it comes to at the API server', async t => {
   for (const [text, outcome] of outcomes) t.same(outcomeOf(text), outcome, text)
+})
+
+t.test('and so does every function and operator of every type', async t => {
+  const file = new URL('kubernetes-outcomes.json', import.meta.url)
+  // The table is ours, and of this shape.
+  const rows = JSON.parse(readFileSync(file, 'utf8')) as ReadonlyArray<readonly [string, Outcome]>
+  t.ok(rows.length > 3_000)
+  for (const [text, outcome] of rows) {
+    const actual = outcomeOf(text)
+    // Thousands of passes are not worth a line each.
+    if (!isDeepStrictEqual(actual, outcome)) t.same(actual, outcome, text)
+  }
+})
+
+t.test('what comes to something else is known', async t => {
+  for (const [text, here] of otherwiseHere) t.same(outcomeOf(text), here, text.slice(0, 80))
 })
 
 t.test('what cannot be done exactly so is a fault, and says what to do', async t => {
@@ -177,6 +173,9 @@ t.test('the work of one evaluation is bounded', async t => {
   fails('dyn(claims.list).all(a, dyn(claims.map).exists(k, true))')
   fails('dyn(claims.list).all(a, claims.map != {})')
   fails('claims.text.matches("(x?){200}(y?){200}$")')
+  fails('claims.text.matches(claims.text)')
+  fails('dyn(claims.list).all(a, dyn(claims.list).all(b, timestamp(0).getHours(b + "/Zone") > 0))')
+  fails('dyn(claims.list).all(a, "%.1000f".format([1.0]) + claims.text != a)')
   const cheap = 'dyn(claims.list).all(a, a != "x")'
   t.equal(compiled(cheap).evaluate(many), true, 'once through is no matter')
 })
