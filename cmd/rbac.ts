@@ -23,8 +23,8 @@ ClusterRole and its binding, for kubectl apply. Takes the flags of serve (serve 
 --config; files of the machine where the gateway runs need not be here.
 
   --mode <mode>             legacy (default): the verb impersonate, as every Kubernetes has it;
-                            constrained: Kubernetes 1.36 or newer, where nobody can become system:masters,
-                            a node or a service account by it (KEP-5284)
+                            constrained: Kubernetes 1.36 or newer, where nobody can become system:masters
+                            by it, nor a node or a service account that --user does not name (KEP-5284)
   --group <name>            a group that callers can be in, as the cluster sees it, prefix included; may be
                             repeated: these are all, then
   --user <name>             a user that callers can be; likewise

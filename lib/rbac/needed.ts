@@ -53,7 +53,8 @@ export function neededRights(
   const verb = { verbs: [legacy ? 'impersonate' : 'impersonate:user-info'] }
   const subjects = { ...verb, apiGroups: [legacy ? '' : authentication] }
   const details = { ...verb, apiGroups: [authentication] }
-  const keys = [...new Set([...configuration.extraKeys, ...(closed.extraKeys ?? [])])].toSorted()
+  const keys = sorted([...configuration.extraKeys, ...(closed.extraKeys ?? [])])
+  const extras = keys.map(key => `userextras/${key}`)
   const rights: Right[] = [
     {
       why: names.users
@@ -82,10 +83,11 @@ export function neededRights(
     rights.push({
       why: 'What else is said of a caller, key by key.',
       ...details,
-      resources: keys.map(key => `userextras/${key}`),
+      resources: extras,
     })
   }
   rights.push(...accountRights(mode, names.accounts), ...nodeRights(names.nodes))
+  rights.push(...unconstrainedRights(names.asked, extras))
   if (!legacy) rights.push(...requestRights(names))
   if (clientImpersonation) {
     rights.push({
@@ -121,9 +123,15 @@ export function unconstrainable(keys: readonly string[]): readonly string[] {
   return keys.filter(key => !fits.test(key))
 }
 
-interface Names {
+interface Names extends Subjects {
   readonly users?: readonly string[]
   readonly groups?: readonly string[]
+  /** Those that constrained impersonation has no way to, as they come: beside the names of the one who asked. */
+  readonly asked: Subjects
+}
+
+/** Whom Kubernetes itself names. */
+interface Subjects {
   /** Service accounts, by namespace and name. */
   readonly accounts: readonly (readonly [namespace: string, name: string])[]
   readonly nodes: readonly string[]
@@ -134,19 +142,27 @@ interface Names {
  * Kubernetes has no schema for stay open when only service accounts are named.
  */
 function namesOf(configuration: RightsConfiguration, mode: RightsMode, closed: ClosedSets): Names {
-  const { reservedUsers, reservedGroups, onlyGroups } = configuration
+  const { reservedUsers, reservedGroups, onlyGroups, clientImpersonation } = configuration
   const isPlain = (user: string): boolean =>
     accountOf(user) === undefined && (mode === 'legacy' || nodeOf(user) === undefined)
   const all = sorted([...(closed.users ?? []), ...reservedUsers])
+  const asked = mode === 'constrained' && clientImpersonation ? (closed.users ?? []) : []
+  const own = all.filter(user => !asked.includes(user) || reservedUsers.includes(user))
   const named = closed.groups && [...closed.groups, ...reservedGroups]
   const groups = named?.filter(group => onlyGroups?.includes(group) ?? true) ?? onlyGroups
   return {
     ...(closed.users?.some(isPlain) && { users: all.filter(isPlain) }),
     ...(groups && { groups: sorted(groups) }),
-    accounts: all.map(accountOf).filter(account => account !== undefined),
-    nodes: mode === 'legacy' ? [] : all.map(nodeOf).filter(node => node !== undefined),
+    ...subjectsAmong(own),
+    ...(mode === 'legacy' && { nodes: [] }),
+    asked: subjectsAmong(sorted(asked)),
   }
 }
+
+const subjectsAmong = (users: readonly string[]): Subjects => ({
+  accounts: users.map(accountOf).filter(account => account !== undefined),
+  nodes: users.map(nodeOf).filter(node => node !== undefined),
+})
 
 const sorted = (names: readonly string[]): readonly string[] => [...new Set(names)].toSorted()
 
@@ -180,6 +196,35 @@ function nodeRights(nodes: readonly string[]): readonly Right[] {
       apiGroups: [authentication],
       resources: ['nodes'],
       resourceNames: nodes,
+    },
+  ]
+}
+
+/**
+ * Service accounts and nodes are constrained to their bare name. Whoever acts as one has the names of the one who
+ * asked beside it, as extra; for such an identity the API server falls back to the verb `impersonate`, on all of it.
+ */
+function unconstrainedRights(asked: Subjects, extras: readonly string[]): readonly Right[] {
+  if (asked.accounts.length + asked.nodes.length === 0) return []
+  const verb = { verbs: ['impersonate'] }
+  return [
+    ...accountRights('legacy', asked.accounts),
+    ...(asked.nodes.length === 0
+      ? []
+      : [
+          {
+            why: 'Nodes that callers may act as, by name.',
+            ...verb,
+            apiGroups: [''],
+            resources: ['users'],
+            resourceNames: asked.nodes.map(node => `system:node:${node}`),
+          },
+        ]),
+    {
+      why: 'Who asked, and what else is said of a service account or node that a caller acts as.',
+      ...verb,
+      apiGroups: [authentication],
+      resources: extras,
     },
   ]
 }

@@ -158,6 +158,42 @@ t.test('constrained: service accounts and nodes are subjects of their own', asyn
   ])
 })
 
+t.test('constrained: whom a caller may act as there by the older verb, and by name', t => {
+  const name = 'system:serviceaccount:ci:builder'
+  const extraKeys = ['original-user.impersonation-gateway.io/name']
+  const asked = { clientImpersonation: true, extraKeys }
+  const extras = { resources: extraKeys.map(key => `userextras/${key}`) }
+  const reviews = {
+    verbs: ['create'],
+    apiGroups: ['authorization.k8s.io'],
+    resources: ['subjectaccessreviews'],
+  }
+  const anybody = [
+    { ...constrained, resources: ['users'] },
+    { ...constrained, resources: ['groups'] },
+    { ...constrained, resources: ['uids'] },
+    { ...constrained, ...extras },
+  ]
+  const requests = [
+    { verbs: on(['user-info'], verbs), apiGroups: ['*'], resources: ['*'] },
+    { verbs: on(['user-info'], methods), nonResourceURLs: ['*'] },
+  ]
+  t.strictSame(rules(asked, 'constrained', { users: [name, 'system:node:n1'] }), [
+    ...anybody,
+    verb('serviceaccounts', { namespace: 'ci', resourceNames: ['builder'] }),
+    verb('users', { resourceNames: ['system:node:n1'] }),
+    { verbs: ['impersonate'], apiGroups: [authentication], ...extras },
+    ...requests,
+    reviews,
+  ])
+  t.strictSame(rules(asked, 'constrained'), [...anybody, ...requests, reviews])
+  const configuration = { ...least, ...asked }
+  for (const right of neededRights(configuration, 'constrained', { users: [name] })) {
+    t.same(beyond(right, allowances(configuration)), [], JSON.stringify(right))
+  }
+  t.end()
+})
+
 t.test('constrained impersonation takes extra keys of one form only', async t => {
   const fit = [
     'authentication.kubernetes.io/credential-id',
