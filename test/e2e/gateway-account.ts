@@ -15,9 +15,8 @@ export interface Where {
   readonly kubectl: string
 }
 
-/** How gateways of this run impersonate: the whole suite can be run for each. */
-export const impersonation =
-  process.env['E2E_IMPERSONATION'] === 'constrained' ? 'constrained' : 'legacy'
+/** How a gateway's account impersonates: the verb `impersonate`, or KEP-5284, which Kubernetes has since 1.36. */
+export type Impersonation = 'legacy' | 'constrained'
 
 /** What the program prints for these flags, of `serve` and its own. @throws unless it is content */
 export async function printedRights(flags: readonly string[]): Promise<string> {

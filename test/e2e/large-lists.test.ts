@@ -12,13 +12,14 @@ const itemsOf = (answer: Answer): readonly unknown[] =>
   (answer.json() as { readonly items: readonly unknown[] }).items
 
 t.test('ten thousand objects', async t => {
-  const gateways = await Promise.all(modes.map(async mode => startInFront(t, { mode })))
+  const all = modes()
+  const gateways = await Promise.all(all.map(async mode => startInFront(t, { mode })))
   await create(gateways[0]!.behind, path.split('?', 1)[0]!, 'many', count)
   for (const [at, gateway] of gateways.entries()) {
     const alice = gateway.as('alice')
     const kubectl = kubectlAs(t, 'alice', gateway)
 
-    await t.test(`are listed, compressed by the API server alone (${modes[at]} mode)`, async t => {
+    await t.test(`are listed, compressed by the API server alone (${all[at]} mode)`, async t => {
       const list = await alice.must('GET', path, { headers: { 'Accept-Encoding': 'gzip' } })
       t.equal(list.headers['content-encoding'], 'gzip')
       const { items } = JSON.parse(gunzipSync(list.body).toString()) as {
@@ -30,11 +31,11 @@ t.test('ten thousand objects', async t => {
       t.equal(itemsOf(plain).length, count)
     })
 
-    await t.test(`are listed by kubectl, page by page (${modes[at]} mode)`, async t => {
+    await t.test(`are listed by kubectl, page by page (${all[at]} mode)`, async t => {
       const { out } = await kubectl.run('get', 'configmaps', '-l', 'of=many', '-o', 'name')
       t.equal(out.trim().split('\n').length, count)
     })
   }
-  await gateways[1]!.as('alice').must('DELETE', path)
+  await gateways.at(-1)!.as('alice').must('DELETE', path)
   t.same(itemsOf(await gateways[0]!.as('alice').must('GET', path)), [], 'gone after one request')
 })

@@ -9,13 +9,15 @@ import { startIssuer } from '../../lib/demo/issuer.js'
 import { findKubectl, unpackKubectl } from '../../lib/demo/kubectl.js'
 import { findBinaries, NoBinaries, versionOf, type Binaries } from './binaries.js'
 import { startCluster } from './cluster.js'
+import { closingLine, readCounts, type Counts } from './counts.js'
 import { gatewayAccount } from './gateway-account.js'
 import { seed, users } from './seed.js'
 import { handOver, issuerFlags, rightsFlags, type User, type World } from './world.js'
 
 /*
- * Runs the files beside this one against a real kube-apiserver: sets it up once, hands it over, and takes it
- * down. Words on the command line choose the files whose names contain them.
+ * Runs the files beside this one against a real kube-apiserver: sets it up, hands it over, and takes it down, once
+ * for each way in which the gateway's account can impersonate. Words on the command line choose the files whose
+ * names contain them; `E2E_IMPERSONATION=legacy` or `=constrained` chooses the way.
  */
 
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -24,6 +26,12 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`)
 
 async function main(words: readonly string[]): Promise<number> {
   const startedAt = Date.now()
+  const files = filesNamed(words)
+  const way = process.env['E2E_IMPERSONATION']
+  const ways = (['legacy', 'constrained'] as const).filter(one => one === (way ?? one))
+  if (files.length === 0) say(`no file has any of these in its name: ${words.join(' ')}`)
+  if (ways.length === 0) say(`E2E_IMPERSONATION ${String(way)}: must be legacy or constrained`)
+  if (files.length === 0 || ways.length === 0) return 1
   let binaries: Binaries
   try {
     binaries = await findBinaries(say)
@@ -32,24 +40,65 @@ async function main(words: readonly string[]): Promise<number> {
     say(error.message)
     return 1
   }
+  // What was started ends with us, however we end.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+  const constrainable = await hasConstrained(binaries)
+  const runs: Run[] = []
+  for (const impersonation of ways) {
+    if (impersonation === 'legacy' || constrainable) {
+      runs.push(await inCluster(files, binaries, { impersonation, constrainable }))
+    } else {
+      say('skipped: constrained impersonation, since this kube-apiserver is older')
+    }
+  }
+  for (const line of await versions(binaries)) process.stdout.write(`# ${line}\n`)
+  process.stdout.write(`# duration ${seconds(startedAt)} s\n`)
+  process.stdout.write(`${closingLine(runs.map(({ counts }) => counts))}\n`)
+  return runs.length > 0 && runs.every(({ status }) => status === 0) ? 0 : 1
+}
+
+const filesNamed = (words: readonly string[]): readonly string[] =>
+  readdirSync(here)
+    .filter(name => name.endsWith('.test.ts'))
+    .filter(name => words.length === 0 || words.some(word => name.includes(word)))
+    .toSorted()
+    .map(name => join(here, name))
+
+interface Run {
+  readonly status: number
+  readonly counts: Counts
+}
+
+type Way = Pick<World, 'impersonation' | 'constrainable'>
+
+/** All of it in a cluster that nothing was done in yet. */
+async function inCluster(files: readonly string[], binaries: Binaries, way: Way): Promise<Run> {
+  const startedAt = Date.now()
   const folder = mkdtempSync(join(tmpdir(), 'gateway-e2e-'))
   chmodSync(folder, 0o700)
   const closers: Array<() => unknown> = [() => rmSync(folder, { recursive: true, force: true })]
-  // What was started ends with us, however we end.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
   try {
-    const { world, env } = await setUp(binaries, folder, closers)
-    say(`ready after ${seconds(startedAt)} s`)
-    const status = await run(words, env)
-    for (const line of await versions(binaries, world)) process.stdout.write(`# ${line}\n`)
-    process.stdout.write(`# duration ${seconds(startedAt)} s\n`)
-    return status
+    const env = await setUp(binaries, folder, closers, way)
+    say(`${way.impersonation} impersonation: ready after ${seconds(startedAt)} s`)
+    return await run(files, env)
   } finally {
     for (const close of closers.toReversed()) await close()
   }
 }
 
-async function setUp(binaries: Binaries, folder: string, closers: Array<() => unknown>) {
+/** Kubernetes 1.36 brought it without a feature gate. */
+async function hasConstrained(binaries: Binaries): Promise<boolean> {
+  const [, major = 0, minor = 0] =
+    /v(\d+)\.(\d+)/.exec(await versionOf(binaries['kube-apiserver']))?.map(Number) ?? []
+  return major > 1 || minor >= 36
+}
+
+async function setUp(
+  binaries: Binaries,
+  folder: string,
+  closers: Array<() => unknown>,
+  way: Way,
+): Promise<Readonly<Record<string, string>>> {
   const issuer = await startIssuer({ users })
   closers.push(() => issuer.close())
   const forwarded = await startEcho()
@@ -57,14 +106,13 @@ async function setUp(binaries: Binaries, folder: string, closers: Array<() => un
   const cluster = await startCluster({ binaries, folder, issuer, forwardedPort: forwarded.port })
   closers.push(() => cluster.close())
   await seed(cluster)
-  const { kubectl } = await unpackKubectl()
-  const other = await otherKubectl(kubectl)
+  const { kubectl, otherKubectl } = await kubectls()
   const { ca, admin, apiServer, trusting, nodeFolder, containerLog } = cluster
   const gatewayToken = await gatewayAccount(
     { teardown: end => closers.push(end) },
     { url: apiServer.url, ca, admin, kubectl },
     'impersonation-gateway',
-    rightsFlags(issuerFlags(issuer)),
+    rightsFlags(issuerFlags(issuer), way.impersonation),
   )
   const world: World = {
     ca,
@@ -79,11 +127,12 @@ async function setUp(binaries: Binaries, folder: string, closers: Array<() => un
       bob: await issuer.tokenFor('bob' satisfies User),
       carol: await issuer.tokenFor('carol' satisfies User),
     },
+    ...way,
     gatewayToken,
     kubectl,
-    ...(other !== undefined && { otherKubectl: other }),
+    ...(otherKubectl !== undefined && { otherKubectl }),
   }
-  return { world, env: handOver(world, folder) }
+  return handOver(world, folder)
 }
 
 /** Gives back what it is sent; what is left when the sender has ended, too. */
@@ -97,50 +146,44 @@ async function startEcho(): Promise<{ readonly port: number; close(): void }> {
   return { port: (server.address() as AddressInfo).port, close: () => server.close() }
 }
 
-/** The one on `PATH`, if it is of another version. */
-async function otherKubectl(kubectl: string): Promise<string | undefined> {
+/** The one of the tests; and the one on `PATH`, if it is of another version. */
+async function kubectls(): Promise<Pick<World, 'kubectl' | 'otherKubectl'>> {
+  const { kubectl } = await unpackKubectl()
   const { path, onPath } = await findKubectl()
-  if (!onPath) return undefined
   const [ours, theirs] = await Promise.all([kubectlVersion(kubectl), kubectlVersion(path)])
-  return ours === theirs ? undefined : path
+  return onPath && ours !== theirs ? { kubectl, otherKubectl: path } : { kubectl }
 }
 
 const kubectlVersion = (path: string): Promise<string> => versionOf(path, 'version', '--client')
 
-async function run(
-  words: readonly string[],
-  env: Readonly<Record<string, string>>,
-): Promise<number> {
-  const files = readdirSync(here)
-    .filter(name => name.endsWith('.test.ts'))
-    .filter(name => words.length === 0 || words.some(word => name.includes(word)))
-    .toSorted()
-    .map(name => join(here, name))
-  if (files.length === 0) {
-    say(`no file has any of these in its name: ${words.join(' ')}`)
-    return 1
-  }
+async function run(files: readonly string[], env: Readonly<Record<string, string>>): Promise<Run> {
   const tap = join(root, 'node_modules/tap/dist/esm/run.mjs')
   // One at a time: they share two processors with a control plane.
   const flags = ['--jobs=1', '--timeout=600']
   const child = spawn(process.execPath, [tap, ...flags, ...files], {
     cwd: root,
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const pieces: Buffer[] = []
+  child.stdout.on('data', (piece: Buffer) => {
+    pieces.push(piece)
+    process.stdout.write(piece)
   })
   const [status] = (await once(child, 'close')) as [number | null]
-  return status ?? 1
+  return { status: status ?? 1, counts: readCounts(Buffer.concat(pieces).toString()) }
 }
 
-async function versions(binaries: Binaries, world: World): Promise<readonly string[]> {
+async function versions(binaries: Binaries): Promise<readonly string[]> {
+  const { kubectl, otherKubectl } = await kubectls()
   return [
     await versionOf(binaries['kube-apiserver']),
     await versionOf(binaries.etcd),
     await versionOf(binaries.kwok),
-    `kubectl ${await kubectlVersion(world.kubectl)}`,
-    ...(world.otherKubectl === undefined
+    `kubectl ${await kubectlVersion(kubectl)}`,
+    ...(otherKubectl === undefined
       ? []
-      : [`kubectl ${await kubectlVersion(world.otherKubectl)}, from PATH`]),
+      : [`kubectl ${await kubectlVersion(otherKubectl)}, from PATH`]),
     `Node ${process.version}`,
   ]
 }

@@ -5,7 +5,7 @@ import { modes, startInFront, world } from './world.js'
 const program = world().otherKubectl
 const skip = program === undefined && 'there is no kubectl of another version on PATH'
 
-for (const mode of modes) {
+for (const mode of modes()) {
   t.test(`a kubectl of another version finds its way (${mode} mode)`, { skip }, async t => {
     const gateway = await startInFront(t, { mode })
     const kubectl = kubectlAs(t, 'alice', gateway, program === undefined ? {} : { program })

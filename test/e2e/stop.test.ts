@@ -3,7 +3,7 @@ import { kubectlAs } from './kubectl.js'
 import { until } from './until.js'
 import { modes, startInFront } from './world.js'
 
-for (const mode of modes) {
+for (const mode of modes()) {
   t.test(
     `SIGTERM: watches end as if they were over, commands get to their end (${mode} mode)`,
     async t => {

@@ -7,7 +7,12 @@ import { createAuthority, type KeyPair } from '../actors/certificates.js'
 import { startGatewayProcess, type GatewayProcess } from '../actors/gateway.js'
 import { apiClient, type ApiClient } from './api-client.js'
 import type { ApiServer } from './cluster.js'
-import { accountName, gatewayAccount, impersonation, printedRights } from './gateway-account.js'
+import {
+  accountName,
+  gatewayAccount,
+  printedRights,
+  type Impersonation,
+} from './gateway-account.js'
 import { users } from './seed.js'
 
 export type User = keyof typeof users
@@ -22,6 +27,10 @@ export interface World {
   readonly containerLog: string
   readonly issuer: { readonly url: string; readonly ca: string; readonly clientId: string }
   readonly tokens: Readonly<Record<User, string>>
+  /** How every gateway of this run does it that comes with its own credential. */
+  readonly impersonation: Impersonation
+  /** Whether the API server has constrained impersonation. */
+  readonly constrainable: boolean
   /** Of the service account `impersonation-gateway`, which holds what `rbac` prints for `issuerFlags`. */
   readonly gatewayToken: string
   readonly kubectl: string
@@ -60,8 +69,11 @@ export interface GatewayInFront {
 }
 
 /** `gateway`: with the service account; `caller`: with the caller's token, before the API server that takes it. */
-export const modes = ['gateway', 'caller'] as const
-export type Mode = (typeof modes)[number]
+export type Mode = 'gateway' | 'caller'
+
+/** The modes of this run: without an account of the gateway's there is one kind of impersonation to try. */
+export const modes = (): readonly Mode[] =>
+  world().impersonation === 'legacy' ? ['gateway', 'caller'] : ['gateway']
 
 export interface InFrontOptions {
   readonly mode: Mode
@@ -84,7 +96,10 @@ export const issuerFlags = (issuer: Pick<World['issuer'], 'url' | 'clientId'>) =
  * The flags of `rbac` for a gateway with these flags: the groups there are, by name, where the API server cannot
  * keep it from others itself.
  */
-export function rightsFlags(flags: readonly string[]): readonly string[] {
+export function rightsFlags(
+  flags: readonly string[],
+  impersonation: Impersonation,
+): readonly string[] {
   const own = ['--unsafe-use-service-account-token', `--mode=${impersonation}`]
   const prefix = flags.findLast(flag => flag.startsWith('--oidc-groups-prefix='))?.slice(21) ?? ''
   const groups = new Set(Object.values(users).flatMap(user => user.groups))
@@ -95,10 +110,11 @@ export function rightsFlags(flags: readonly string[]): readonly string[] {
 
 /** The account for a gateway with these flags: the one that all share, unless it needs other rights. */
 async function tokenFor(t: Teardown, flags: readonly string[], rights: readonly string[]) {
-  const { apiServer, ca, admin, kubectl, issuer, gatewayToken } = world()
-  const wanted = [...rightsFlags(flags), ...rights]
+  const { apiServer, ca, admin, kubectl, issuer, gatewayToken, impersonation } = world()
+  const wanted = [...rightsFlags(flags, impersonation), ...rights]
   const printed = await printedRights(wanted)
-  if (printed === (await printedRights(rightsFlags(issuerFlags(issuer))))) return gatewayToken
+  const shared = await printedRights(rightsFlags(issuerFlags(issuer), impersonation))
+  if (printed === shared) return gatewayToken
   const where = { url: apiServer.url, ca, admin, kubectl }
   return await gatewayAccount(t, where, accountName(printed), wanted)
 }
@@ -108,7 +124,7 @@ export function inBothModes(
   t: Test,
   declare: (t: Test, gateway: GatewayInFront, mode: Mode) => Promise<void> | void,
 ): void {
-  for (const mode of modes) {
+  for (const mode of modes()) {
     t.test(`in ${mode} mode`, async t => {
       await declare(t, await startInFront(t, { mode }), mode)
     })
