@@ -1,4 +1,3 @@
-import type { Identity } from '../identity.js'
 import type { TokenRules } from './configuration.js'
 import type { Claims, ParsedToken } from './token.js'
 import type { TraceStep } from './trace.js'
@@ -9,7 +8,8 @@ export interface HintedToken {
   readonly rules: TokenRules | undefined
   readonly all: readonly TokenRules[]
   readonly steps: readonly TraceStep[]
-  readonly identity: Identity | undefined
+  /** Groups that the operator lets nobody have. */
+  readonly leftOut: readonly string[]
 }
 
 /** What may be behind an outcome that somebody did not expect, as far as the token shows it. */
@@ -97,15 +97,9 @@ function* groupHints(claims: Claims, rules: TokenRules | undefined): Generator<s
   }
 }
 
-/** Groups that the operator lets nobody have. */
-function* leftOutHints({ steps, identity }: HintedToken): Generator<string> {
-  const mapped = steps.find(({ rule }) => rule === 'claimMappings.groups')?.value
-  if (identity === undefined || !Array.isArray(mapped)) return
-  const leftOut = mapped.filter(
-    group => typeof group === 'string' && !identity.groups.includes(group),
-  )
+function* leftOutHints({ leftOut }: HintedToken): Generator<string> {
   if (leftOut.length > 0) {
-    yield `left out by --allowed-groups or --denied-groups: ${named(leftOut.map(String))}`
+    yield `left out by --allowed-groups or --denied-groups: ${named(leftOut)}`
   }
 }
 

@@ -3,6 +3,7 @@ import { Refusal } from '../refusal.js'
 import { checkClaims, foreignIssuer, issuerOf } from './claims.js'
 import type { TokenRules } from './configuration.js'
 import { hintsFor } from './explain-hints.js'
+import { createGroupSelection } from './group-selection.js'
 import { checkedClaimsOptions } from './issuer.js'
 import type { Keys, Proof } from './keys.js'
 import { openKeySource, type Surroundings } from './key-source.js'
@@ -40,6 +41,8 @@ export interface Explanation {
   readonly steps: readonly ExplainedStep[]
   /** Whom the token is for, where every rule about that holds. */
   readonly identity?: Identity
+  /** Its groups that are not sent, by `--allowed-groups` and `--denied-groups`; absent where there are none. */
+  readonly leftOut?: readonly string[]
   /** What may be behind it, and what to do: a sentence each. */
   readonly hints: readonly string[]
 }
@@ -93,6 +96,7 @@ export async function explainToken(
   }
   const refusal = steps.find(step => step.refusal !== undefined)?.refusal
   const verdict = verdictOf(refusal, steps)
+  const leftOut = leftOutOf(steps, options.limits)
   return {
     verdict,
     ...(refusal !== undefined && { refusal }),
@@ -100,8 +104,17 @@ export async function explainToken(
     ...(peeked !== undefined && { header: peeked.header }),
     steps: steps.map(step => withClaim(step, token)),
     ...(identity !== undefined && { identity }),
-    hints: hintsFor({ token, rules, all: options.rules, steps, identity }),
+    ...(leftOut.length > 0 && { leftOut }),
+    hints: hintsFor({ token, rules, all: options.rules, steps, leftOut }),
   }
+}
+
+/** Also where those that are sent are too many: what was left out is why there are not even more. */
+function leftOutOf(steps: readonly TraceStep[], limits: IdentityLimits): readonly string[] {
+  const mapped = steps.find(({ rule }) => rule === 'claimMappings.groups')?.value
+  if (!Array.isArray(mapped)) return []
+  const select = createGroupSelection({ ...limits, maxGroups: Infinity })
+  return select(mapped.filter(group => typeof group === 'string')).leftOut
 }
 
 function withClaim(step: TraceStep, token: ParsedToken | undefined): ExplainedStep {

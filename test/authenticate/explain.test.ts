@@ -263,6 +263,17 @@ t.test('what may be behind it is told', async t => {
     limits: { ...limits, deniedGroups: ['o*'] },
   })
   t.same(left.hints, ['left out by --allowed-groups or --denied-groups: "ops"'])
+  t.same([left.identity?.groups, left.leftOut], [['dev'], ['ops']])
+  const many = await explain(
+    unsigned({ ...good, groups: ['a', 'b', 'c', 'd', 'ops'] }),
+    [flags(url)],
+    {
+      limits: { ...limits, deniedGroups: ['o*'] },
+    },
+  )
+  t.match(many, { refusal: { code: 'too_many_groups' }, leftOut: ['ops'] })
+  const all = await explain(unsigned({ ...good, groups: ['dev'] }), [flags(url)], { limits })
+  t.notHas(all, 'leftOut')
 })
 
 t.test('what is no JWT is told so; neither signature nor token comes out', async t => {

@@ -60,6 +60,29 @@ t.test('a token is explained from standard input, a file and the command line al
   })
 })
 
+t.test('groups that are left out are told, in both formats', async t => {
+  const issuer = await startIssuer()
+  t.teardown(() => issuer.close())
+  const token = issuer.sign({ groups: ['team-a', 'list-1', 'team-secret'] })
+  const flags = [
+    `--oidc-issuer-url=${issuer.url}`,
+    '--oidc-client-id=kubernetes',
+    '--oidc-groups-claim=groups',
+    '--oidc-groups-prefix=oidc:',
+    '--allowed-groups=oidc:team-*',
+    '--denied-groups=oidc:team-secret',
+    '--offline',
+  ]
+  const leftOut = ['oidc:list-1', 'oidc:team-secret']
+  const { stdout } = await explain(['-', ...flags, '-o', 'json'], token)
+  t.match(JSON.parse(stdout), { identity: { groups: ['oidc:team-a'] }, leftOut })
+  const told = leftOut.map(group => JSON.stringify(group)).join(', ')
+  t.match(
+    (await explain(['-', ...flags], token)).stdout,
+    `\n  left out by --allowed-groups or --denied-groups: ${told}\n`,
+  )
+})
+
 t.test('a token that is refused is explained all the same, with status 0', async t => {
   const issuer = await startIssuer()
   t.teardown(() => issuer.close())
