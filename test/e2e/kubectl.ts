@@ -2,7 +2,7 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { tempDir, type Teardown } from '../actors/files.js'
+import { tempDir, writeKubeconfig, type Teardown } from '../actors/files.js'
 import { kubeconfig } from '../../lib/demo/kubeconfig.js'
 import { world, type User } from './world.js'
 
@@ -68,6 +68,18 @@ export function kubectlAs(
       users: [{ name: user, token }],
     }),
   )
+  return kubectlWith(t, program, folder, config)
+}
+
+/** Real kubectl as the cluster's administrator, past every gateway. */
+export function administratorsKubectl(t: Teardown): Kubectl {
+  const { apiServer, ca, admin, kubectl } = world()
+  const folder = tempDir(t)
+  const config = writeKubeconfig(folder, { server: apiServer.url, ca, clientCert: admin })
+  return kubectlWith(t, kubectl, folder, config)
+}
+
+function kubectlWith(t: Teardown, program: string, folder: string, config: string): Kubectl {
   const start: Kubectl['start'] = ({ env, input, keepInputOpen = false }, ...args) => {
     const child = spawn(program, args, {
       cwd: folder,

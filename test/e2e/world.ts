@@ -101,9 +101,10 @@ export function rightsFlags(
   impersonation: Impersonation,
 ): readonly string[] {
   const own = ['--unsafe-use-service-account-token', `--mode=${impersonation}`]
+  const closed = flags.some(flag => flag.startsWith('--allowed-groups='))
   const prefix = flags.findLast(flag => flag.startsWith('--oidc-groups-prefix='))?.slice(21) ?? ''
   const groups = new Set(Object.values(users).flatMap(user => user.groups))
-  return impersonation === 'constrained'
+  return impersonation === 'constrained' || closed
     ? [...flags, ...own]
     : [...flags, ...own, ...[...groups].map(group => `--group=${prefix}${group}`)]
 }
