@@ -47,6 +47,8 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string>>
   /** `dist` is what `npm run build` wrote last. @default 'sources' */
   readonly from?: 'sources' | 'dist'
+  /** Where relative names of files begin. @default the repository */
+  readonly cwd?: string
   /** Options of Node itself. */
   readonly nodeArgs?: readonly string[]
 }
@@ -159,7 +161,7 @@ export async function startGatewayProcess(
 async function start(args: readonly string[], options: ProcessOptions) {
   const { PATH = '', HOME = '/', TMPDIR } = process.env
   const child = spawn(process.execPath, [...(await programLine(options)), ...args], {
-    cwd: root,
+    cwd: options.cwd ?? root,
     env: { PATH, HOME, ...(TMPDIR !== undefined && { TMPDIR }), ...options.env },
     stdio: 'pipe',
   })

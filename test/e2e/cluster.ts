@@ -24,6 +24,8 @@ export interface Cluster {
   readonly apiServer: ApiServer
   /** Of the same cluster; takes the issuer's tokens itself, with names that begin with `oidc:`. */
   readonly trusting: ApiServer
+  /** What both of them are started with, save for their ports and logs of audit. */
+  readonly apiServerFlags: readonly string[]
   /** Where commands on the nodes run. */
   readonly nodeFolder: string
   /** What `logs` shows and `attach` follows, in the format of container runtimes. */
@@ -68,10 +70,11 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const admin = await authority.issue({
       client: { commonName: 'admin', organizations: ['system:masters'] },
     })
+    const common = commonFlags(files, etcd)
     const apiServer = async (name: string, port: number, extra: readonly string[]) => {
       const auditLog = join(folder, `${name}-audit.log`)
       const url = `https://127.0.0.1:${port}`
-      const flags = apiServerFlags({ files, etcd, port, auditLog })
+      const flags = [...common, `--secure-port=${port}`, `--audit-log-path=${auditLog}`]
       const client = apiClient({ url, ca: authority.ca }, admin)
       try {
         await start(name, binaries['kube-apiserver'], [...flags, ...extra]).ready(async () =>
@@ -123,6 +126,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       admin,
       apiServer: first,
       trusting: second,
+      apiServerFlags: common,
       nodeFolder: files.nodeFolder,
       containerLog: files.containerLog,
       kubeletPorts: { kwok, exec },
@@ -145,19 +149,11 @@ const etcdFlags = (data: string, port: number, peer: number): readonly string[] 
   '--log-level=warn',
 ]
 
-interface ApiServerOptions {
-  readonly files: Files
-  readonly etcd: number
-  readonly port: number
-  readonly auditLog: string
-}
-
-const apiServerFlags = ({ files, etcd, port, auditLog }: ApiServerOptions): readonly string[] => [
+const commonFlags = (files: Files, etcd: number): readonly string[] => [
   `--etcd-servers=http://127.0.0.1:${etcd}`,
   '--bind-address=127.0.0.1',
   '--advertise-address=127.0.0.1',
   '--endpoint-reconciler-type=none',
-  `--secure-port=${port}`,
   `--tls-cert-file=${files.cert}`,
   `--tls-private-key-file=${files.key}`,
   `--client-ca-file=${files.ca}`,
@@ -173,7 +169,6 @@ const apiServerFlags = ({ files, etcd, port, auditLog }: ApiServerOptions): read
   `--kubelet-client-key=${files.kubeletClientKey}`,
   `--kubelet-certificate-authority=${files.ca}`,
   '--kubelet-preferred-address-types=InternalIP',
-  `--audit-log-path=${auditLog}`,
   `--audit-policy-file=${files.auditPolicy}`,
 ]
 

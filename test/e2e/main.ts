@@ -119,6 +119,7 @@ async function setUp(
     admin,
     apiServer,
     trusting,
+    kubeApiServer: { program: binaries['kube-apiserver'], flags: cluster.apiServerFlags },
     nodeFolder,
     containerLog,
     issuer: { url: issuer.url, ca: issuer.ca, clientId: issuer.clientId },

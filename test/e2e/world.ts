@@ -23,6 +23,8 @@ export interface World {
   readonly admin: KeyPair
   readonly apiServer: ApiServer
   readonly trusting: ApiServer
+  /** To start one more of the same cluster; without its port, its log of audit, and whose tokens it takes. */
+  readonly kubeApiServer: { readonly program: string; readonly flags: readonly string[] }
   readonly nodeFolder: string
   readonly containerLog: string
   readonly issuer: { readonly url: string; readonly ca: string; readonly clientId: string }
