@@ -170,6 +170,24 @@ t.test('a flag that a page calls by name exists', async t => {
   t.same(unknown, [])
 })
 
+t.test('a test that the answers of docs/security.md quote is in a file that they name', async t => {
+  const rows = read('docs/security.md')
+    .split('\n')
+    .filter(line => line.startsWith('| ') && line.includes('.test.ts'))
+  t.equal(rows.length, 5)
+  const unproven = rows.flatMap(row => {
+    const tests = row.split(' | ').at(-1) ?? ''
+    const files = [...tests.matchAll(/\]\(\.\.\/(test\/[^)]+)\)/g)].map(([, path = '']) =>
+      read(path),
+    )
+    const titles = [...tests.matchAll(/"([^"]+)"/g)].map(([, title = '']) => title)
+    return titles.length === 0
+      ? [row]
+      : titles.filter(title => !files.some(text => text.includes(title)))
+  })
+  t.same(unproven, [])
+})
+
 t.test('a link from page to page leads somewhere', async t => {
   const dead = pages.flatMap(path =>
     [...read(path).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)]
