@@ -155,7 +155,7 @@ export async function startListener(
       socket,
       () =>
         serve(
-          received(request),
+          received(request, { switched: false }),
           socket,
           head => new Http1Client(request, response, head),
           (id, refusal) => {
@@ -177,7 +177,7 @@ export async function startListener(
   const onUpgrade = (request: IncomingMessage, socket: Duplex, early: Buffer): void =>
     turns.next(socket, () =>
       serve(
-        { ...received(request), bodyIsUnread: true },
+        received(request, { switched: true }),
         request.socket,
         head => UpgradeClient.of(request, request.socket, early, head),
         (id, refusal) => endWith(socket, refusalBytes(id, refusal)),
@@ -377,11 +377,15 @@ function endWith(socket: Duplex, bytes: Buffer): void {
   socket.end(bytes, () => socket.destroy())
 }
 
-const received = (request: IncomingMessage): ReceivedHead => ({
+const received = (
+  request: IncomingMessage,
+  { switched }: { readonly switched: boolean },
+): ReceivedHead => ({
   protocol: spoken(request),
   method: request.method ?? '',
   target: request.url ?? '',
   rawHeaders: request.rawHeaders,
+  parserSwitched: switched,
 })
 
 /** What a request line says of HTTP/2 is not so: that is a protocol of its own, chosen by ALPN. */

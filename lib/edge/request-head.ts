@@ -11,8 +11,11 @@ export interface ReceivedHead {
   readonly rawHeaders: readonly string[]
   /** Whether the client sends a body, where the protocol's framing says so outside the header (HTTP/2). */
   readonly bodyFollows?: boolean
-  /** Whether the parser took it for an upgrade, by a rule of its own: then nobody reads a body. */
-  readonly bodyIsUnread?: boolean
+  /**
+   * Whether the parser took it for an upgrade, by a rule of its own: then nobody reads a body; and where it did
+   * not, nobody can switch.
+   */
+  readonly parserSwitched?: boolean
 }
 
 /** Bounds of a header block, as INTERFACE promises them. */
@@ -99,13 +102,17 @@ export function readHead(received: ReceivedHead): RequestHead {
   const hasBody = received.bodyFollows ?? (codings > 0 || length > 0)
   const head = { protocol, method, target, headers, hasBody }
   if (upgrade === undefined || protocol !== 'HTTP/1.1' || !lists(options, 'upgrade')) {
-    if (hasBody && received.bodyIsUnread === true) throw new Refusal('upgrade_body')
+    if (hasBody && received.parserSwitched === true) throw new Refusal('upgrade_body')
     return head
   }
   if (upgrades > 1 || (upgrade !== 'websocket' && upgrade !== 'spdy/3.1')) {
     throw new Refusal('upgrade_protocol')
   }
   if (hasBody) throw new Refusal('upgrade_body')
+  // Node overlooks the option where a tab follows it.
+  if (received.parserSwitched === false) {
+    throw new Refusal('request_malformed', 'an upgrade that the parser took for none')
+  }
   return { ...head, upgrade }
 }
 

@@ -12,6 +12,7 @@ import { answered, closing, status } from './status.js'
 import { exec, modes, startedIn, upgradeBytes } from './upgrades.js'
 
 const protocol = status(400, 'BadRequest', 'this protocol cannot be upgraded to', closing)
+const malformed = status(400, 'BadRequest', '<why>', closing)
 const body = status(400, 'BadRequest', 'an upgrade must not carry a body', closing)
 
 for (const mode of modes) {
@@ -79,6 +80,14 @@ for (const mode of modes) {
           `${method} with ${title}`,
         )
       }
+    }
+    // The option is there, and Node's parser does not see it.
+    for (const options of ['Upgrade\t', 'Upgrade \t ', 'Upgrade\t, keep-alive']) {
+      const headers = [
+        ['Connection', options],
+        ['Upgrade', 'websocket'],
+      ] as const
+      t.strictSame(answered(await ask(headers)), malformed, JSON.stringify(options))
     }
     t.strictSame(api.connections, [], 'the API server has heard of none of them')
 
