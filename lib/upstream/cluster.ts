@@ -11,7 +11,8 @@ import { credentialOf, serviceAccount, type CredentialSource, type Proof } from 
 import type { GrantedDispatcher } from './granted-dispatcher.js'
 import type { GatewayCredential } from './headers.js'
 import { noticingConnector } from './reset.js'
-import type { ReviewDispatcher } from './review.js'
+import { createCredentialCheck } from './refused-credential.js'
+import { askWhetherTaken, type ReviewDispatcher } from './review.js'
 
 export interface ClusterOptions {
   /** Path of a kubeconfig; without it, the cluster that this process runs in. */
@@ -58,6 +59,8 @@ export interface Cluster {
    * 5 s. True when another try is worth it.
    */
   renew(refused: GatewayCredential | undefined): Promise<boolean>
+  /** Whether the API server takes this credential, as far as it says so: once for all who ask within some seconds. */
+  takes(credential: GatewayCredential | undefined): Promise<boolean>
   /** Looks at the files now. Never rejects. */
   refresh(): Promise<void>
   close(): Promise<void>
@@ -242,7 +245,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   const timer = setInterval(() => void refresh(), intervalMs)
   timer.unref()
 
-  return {
+  const cluster: Cluster = {
     get url() {
       return target.url.origin
     },
@@ -266,6 +269,10 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
       lastRenewal = now()
       return await (renewing = renewal().finally(() => (renewing = undefined)))
     },
+    takes: createCredentialCheck({
+      ask: (asked, signal) => askWhetherTaken(cluster, asked, signal),
+      now,
+    }),
     refresh: () => refresh(),
     async close() {
       closing.abort()
@@ -274,6 +281,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
       await Promise.all([...pools].map(pool => pool.destroy()))
     },
   }
+  return cluster
 }
 
 const poolsOf = ({ gateway, caller }: Connection): ReadonlySet<Pool> =>

@@ -9,7 +9,7 @@ import type { Whose } from './cluster.js'
 import { createDeadlines, type Deadlines } from './deadlines.js'
 import type { GrantedDispatcher } from './granted-dispatcher.js'
 import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
-import { isOwnCredentialRefused } from './refused-credential.js'
+import { whoseRefusal } from './refused-credential.js'
 import { endsByReset } from './reset.js'
 import { onceSent, type SentOn } from './sent-on.js'
 import { pathBelow } from './target-path.js'
@@ -21,6 +21,7 @@ export interface Upstream {
   readonly credential: GatewayCredential | undefined
   dispatcher(use: 'request' | 'stream' | 'fresh', whose: Whose): GrantedDispatcher
   renew(refused: GatewayCredential | undefined): Promise<boolean>
+  takes(credential: GatewayCredential | undefined): Promise<boolean>
 }
 
 export interface ForwardOptions {
@@ -98,7 +99,8 @@ function attempt(
   const path = pathBelow(upstream.basePath, target)
   return new Promise((resolve, reject) => {
     client.invite()
-    const exchange = new Relay(granted, client, resolve, reject)
+    const isTaken = (): Promise<boolean> => upstream.takes(credential)
+    const exchange = new Relay(granted, client, isTaken, resolve, reject)
     if (longRunning === undefined) exchange.answerBy(until, deadlines)
     const use = longRunning === undefined ? 'request' : 'stream'
     upstream.dispatcher(fresh ? 'fresh' : use, whoseConnection(grant)).dispatch(
@@ -129,12 +131,14 @@ const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 class Relay implements Dispatcher.DispatchHandler {
   readonly #granted: Granted
   readonly #client: Client
+  /** Whether the API server takes the gateway's credential that the request came with. */
+  readonly #isTaken: () => Promise<boolean>
   readonly #resolve: (attempted: Attempted) => void
   readonly #reject: (refusal: Refusal) => void
   #inTime: (() => void) | undefined
   #abort: ((error: Error) => void) | undefined
   #sentOn: SentOn | undefined
-  #state: 'waiting' | 'flowing' | 'settled' = 'waiting'
+  #state: 'waiting' | 'judging' | 'flowing' | 'settled' = 'waiting'
   #status = 0
   #bytes = 0
   #ending = false
@@ -145,11 +149,13 @@ class Relay implements Dispatcher.DispatchHandler {
   constructor(
     granted: Granted,
     client: Client,
+    isTaken: () => Promise<boolean>,
     resolve: (attempted: Attempted) => void,
     reject: (refusal: Refusal) => void,
   ) {
     this.#granted = granted
     this.#client = client
+    this.#isTaken = isTaken
     this.#resolve = resolve
     this.#reject = reject
     client.onGone(() => this.#clientGone())
@@ -187,18 +193,38 @@ class Relay implements Dispatcher.DispatchHandler {
       this.#fail(new Refusal('upstream_malformed', wrong))
       return true
     }
-    if (isOwnCredentialRefused(this.#granted, status, fields)) {
-      this.#state = 'settled'
-      this.#abort?.(new Error('the credential of the gateway was refused'))
-      this.#resolve('credential_refused')
-      return true
+    const whose = whoseRefusal(this.#granted, status, fields)
+    if (whose === 'theirs') this.#answered(status, fields, resume)
+    else if (whose === 'ours') this.#credentialRefused()
+    else {
+      // The answer waits for it: a request with a body could not be sent again to have it a second time.
+      this.#state = 'judging'
+      void this.#isTaken().then(taken => {
+        if (this.#state !== 'judging') return
+        if (!taken) this.#credentialRefused()
+        else {
+          this.#answered(status, fields, resume)
+          resume()
+        }
+      })
+      return false
     }
+    return true
+  }
+
+  #credentialRefused(): void {
+    this.#state = 'settled'
+    this.#abort?.(new Error('the credential of the gateway was refused'))
+    this.#resolve('credential_refused')
+  }
+
+  #answered(status: number, fields: HeaderList, resume: () => void): void {
     const { context, stripped } = this.#granted
     try {
       this.#client.start(status, answerHeaders(fields, context.id, { status, stripped }))
     } catch (error) {
       this.#fail(new Refusal('upstream_malformed', undefined, { cause: error }))
-      return true
+      return
     }
     this.#state = 'flowing'
     this.#status = status
@@ -218,7 +244,6 @@ class Relay implements Dispatcher.DispatchHandler {
       facts.stream.publish({ kind, change: 1 })
       this.#client.flush()
     }
-    return true
   }
 
   /** @returns whether to go on reading */
@@ -259,10 +284,15 @@ class Relay implements Dispatcher.DispatchHandler {
         this.#inTime?.()
         this.#resolve('connection_dead')
       } else this.#fail(refusalFor(error))
-    } else if (this.#state === 'flowing') {
+    } else if (this.#state === 'judging') this.#fail(refusalFor(error))
+    else if (this.#state === 'flowing') {
       this.#client.abort()
       this.#settle('upstream_broke')
     }
+  }
+
+  get #isUnanswered(): boolean {
+    return this.#state === 'waiting' || this.#state === 'judging'
   }
 
   get #isRepeatable(): boolean {
@@ -270,7 +300,7 @@ class Relay implements Dispatcher.DispatchHandler {
   }
 
   #clientGone(): void {
-    if (this.#state === 'waiting') this.#fail(new Refusal('client_gone'))
+    if (this.#isUnanswered) this.#fail(new Refusal('client_gone'))
     if (this.#state !== 'flowing') return
     this.#settle('client_gone')
     this.#abort?.(new Error('the client left'))
@@ -285,7 +315,7 @@ class Relay implements Dispatcher.DispatchHandler {
   /** A stream ends between two lines or events, so that what the client has is whole; what cannot, goes on. */
   #askedToEnd(because: Refusal): void {
     if (this.#granted.context.info.longRunning === undefined || this.#state === 'settled') return
-    if (this.#state === 'waiting') this.#fail(because)
+    if (this.#isUnanswered) this.#fail(because)
     else if (this.#boundary?.here === true) this.#endCleanly()
     else this.#ending = this.#boundary !== undefined
   }

@@ -83,6 +83,27 @@ export async function askReview(
 }
 
 /**
+ * Whether the API server takes a credential of the gateway for somebody (SelfSubjectReview, which needs no right beyond
+ * that). Rejects when it does not say; a server that does not know the question does not.
+ */
+export async function askWhetherTaken(
+  cluster: Reviewer,
+  credential: GatewayCredential | undefined,
+  signal: AbortSignal,
+): Promise<{ readonly taken: boolean }> {
+  const question = { kind: 'SelfSubjectReview', as: 'gateway' } as const
+  const { statusCode, text } = await post(cluster, question, credential, signal)
+  if (statusCode === 401) return { taken: false }
+  if (statusCode !== 201) throw new Error(`status ${statusCode}`)
+  const review: unknown = JSON.parse(text)
+  const username = member(member(member(review, 'status'), 'userInfo'), 'username')
+  if (member(review, 'kind') !== question.kind || typeof username !== 'string') {
+    throw new Error('the answer names no user')
+  }
+  return { taken: username !== '' && username !== 'system:anonymous' }
+}
+
+/**
  * Asks for the version as a stranger would, which any API server answers somehow: its status, and the
  * version where it is told. Rejects when there is no way to it.
  */

@@ -10,7 +10,7 @@ import { webSocketFrames } from './boundary.js'
 import type { ConnectionOptions, Whose } from './cluster.js'
 import { openGranted } from './granted-connection.js'
 import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
-import { isOwnCredentialRefused } from './refused-credential.js'
+import { whoseRefusal } from './refused-credential.js'
 import { pathBelow } from './target-path.js'
 import { tunnel, type Farewell, type Side } from './tunnel.js'
 import { whoseConnection } from './whose-connection.js'
@@ -21,6 +21,7 @@ export interface UpgradeUpstream {
   connection(whose: Whose): ConnectionOptions
   readonly credential: GatewayCredential | undefined
   renew(refused: GatewayCredential | undefined): Promise<boolean>
+  takes(credential: GatewayCredential | undefined): Promise<boolean>
 }
 
 export interface UpgradeOptions {
@@ -54,10 +55,12 @@ export function createUpgrade(
     // Held on to: by the time it is refused, another request may have brought a new one.
     const { credential } = upstream
     let answer = await ask(upstream, credential, granted, client, options)
-    if (refusesCredential(granted, answer)) {
+    if (await refuses(upstream, credential, granted, answer)) {
       await upstream.renew(credential)
-      answer = await ask(upstream, upstream.credential, granted, client, options)
-      if (refusesCredential(granted, answer)) throw new Refusal('upstream_credential')
+      const renewed = upstream.credential
+      answer = await ask(upstream, renewed, granted, client, options)
+      if (await refuses(upstream, renewed, granted, answer))
+        throw new Refusal('upstream_credential')
     }
     return 'socket' in answer
       ? await switched(granted, client, answer, options)
@@ -76,11 +79,18 @@ interface Declined {
   readonly isReset: boolean
 }
 
-/** Nothing of such an answer is used. */
-function refusesCredential(granted: Granted, { message }: Switched | Declined): boolean {
-  const refuses = isOwnCredentialRefused(granted, message.statusCode ?? 0, fieldsOf(message))
-  if (refuses) message.destroy()
-  return refuses
+/** Whether it is our credential that is refused: then nothing of the answer is used. */
+async function refuses(
+  upstream: UpgradeUpstream,
+  credential: GatewayCredential | undefined,
+  granted: Granted,
+  { message }: Switched | Declined,
+): Promise<boolean> {
+  const whose = whoseRefusal(granted, message.statusCode ?? 0, fieldsOf(message))
+  if (whose === 'theirs' || (whose === 'unknown' && (await upstream.takes(credential))))
+    return false
+  message.destroy()
+  return true
 }
 
 /** One try: resolves with whatever answer came, if it is one that an upgrade can have. */

@@ -19,7 +19,12 @@ import {
   unasked101,
   unauthorized,
 } from '../actors/api-server-answers.js'
-import { startApiServer, type ApiServer, type ApiServerOptions } from '../actors/api-server.js'
+import {
+  startApiServer,
+  statusBody,
+  type ApiServer,
+  type ApiServerOptions,
+} from '../actors/api-server.js'
 import { deferred } from '../actors/deferred.js'
 import { auditId, byGateway, granted, type About } from './granted.js'
 import { kubeconfig } from './kubeconfig.js'
@@ -240,6 +245,76 @@ t.test(
     )
   },
 )
+
+const knowing: ApiServerOptions = {
+  tls: false,
+  whoami: token => (token === 'own-1' ? { username: 'gateway', groups: [] } : undefined),
+}
+const apis = '/apis/metrics.k8s.io/v1beta1/nodes'
+
+t.test('a 401 of somebody behind the API server passes whole, and is asked about once', async t => {
+  const { api, carry } = await subject(t, {}, knowing)
+  const reviews = (): number =>
+    api.requests.filter(({ target }) => target.endsWith('/selfsubjectreviews')).length
+  api.respondWith(unauthorized)
+  const about = { method: 'POST', target: apis, hasBody: true } as const
+  const headers = [['Content-Length', '4']] as const
+  const body = (): Readable => Readable.from([Buffer.from('body')])
+  const all = [
+    ...Array.from({ length: 20 }, () => [{ ...about, headers }, body()] as const),
+    [{ target: apis }] as const,
+    [{ target: proxied }] as const,
+    [{ target: log }] as const,
+  ]
+  await Promise.all(
+    all.map(async ([asked, sent]) => {
+      const client = new RecordingClient(sent)
+      t.match(await carry(granted(asked, byGateway), client), { status: 401, ended: 'complete' })
+      t.match(client.text, /"reason":"Unauthorized"/)
+    }),
+  )
+  t.equal(reviews(), 1)
+  t.equal(api.forwarded.length, all.length, 'none is sent twice')
+  const pods = carry(granted({ target: '/api/v1/pods' }, byGateway), new RecordingClient())
+  t.equal(await refused(pods), 'upstream_credential', 'behind which there is nobody')
+})
+
+t.test('with the fields of priority and fairness a 401 is nobody else’s', async t => {
+  const { api, carry } = await subject(t)
+  api.respondWith((_, answer) =>
+    answer.reply(401, { 'X-Kubernetes-PF-FlowSchema-UID': 'x' }, statusBody(401, 'Unauthorized')),
+  )
+  const client = new RecordingClient()
+  t.match(await carry(granted({ target: apis }, byGateway), client), { status: 401 })
+  t.equal(api.requests.length, 1, 'and nothing is asked')
+})
+
+t.test('where nobody says that our credential is good, a 401 is ours', async t => {
+  for (const whoami of [
+    undefined,
+    () => undefined,
+    () => ({ username: 'system:anonymous', groups: [] }),
+  ]) {
+    const { api, carry } = await subject(t, {}, { tls: false, ...(whoami && { whoami }) })
+    api.respondWith(unauthorized)
+    const outcome = carry(granted({ target: apis }, byGateway), new RecordingClient())
+    t.equal(await refused(outcome), 'upstream_credential')
+  }
+})
+
+t.test('who leaves while it is found out is let go', async t => {
+  const { api, carry } = await subject(t)
+  api.respondWith(
+    (request, answer) =>
+      request.target === apis ? unauthorized(request, answer) : silence(request, answer),
+    { reviews: true },
+  )
+  const client = new RecordingClient()
+  const outcome = refused(carry(granted({ target: apis }, byGateway), client))
+  while (api.requests.length < 2) await pause(5)
+  client.leave()
+  t.equal(await outcome, 'client_gone')
+})
 
 t.test('interim answers are between the API server and the gateway', async t => {
   const { api, carry } = await subject(t)

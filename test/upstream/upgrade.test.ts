@@ -244,7 +244,32 @@ t.test("the gateway's refused credential is renewed, and the upgrade tried once 
   const refused = await (await ask()).readResponse()
   t.strictSame([refused.status, refused.values('www-authenticate')], [502, []])
   t.equal(await over(2), 'upstream_credential')
-  t.equal(api.requests.length, 4, 'each is tried once more, and no oftener')
+  t.equal(api.forwarded.length, 4, 'each is tried once more, and no oftener')
+})
+
+t.test('the 401 of a kubelet passes whole, where the API server takes our credential', async t => {
+  const { api, ask, over } = await subject(t)
+  api.respondWith(
+    (request, answer) =>
+      request.target.endsWith('/selfsubjectreviews')
+        ? answer.reply(
+            201,
+            {},
+            { kind: 'SelfSubjectReview', status: { userInfo: { username: 'gateway' } } },
+          )
+        : unauthorized(request, answer),
+    { reviews: true },
+  )
+  for (const count of [1, 2]) {
+    const answer = await (await ask()).readResponse()
+    t.match([answer.status, answer.json()], [401, { reason: 'Unauthorized' }])
+    t.match(await over(count), { status: 401, ended: 'complete' })
+  }
+  t.strictSame(
+    api.requests.map(({ method }) => method),
+    ['GET', 'POST', 'GET'],
+    'asked once',
+  )
 })
 
 t.test('a second 401 is a 502 that says nothing of a credential', async t => {
@@ -254,7 +279,7 @@ t.test('a second 401 is a 502 that says nothing of a credential', async t => {
   t.equal((await (await ask()).readResponse()).status, 502)
   t.equal(await over(), 'upstream_credential')
   t.strictSame(
-    api.requests.map(request => request.values('authorization')),
+    api.forwarded.map(request => request.values('authorization')),
     [['Bearer own-1'], ['Bearer own-2']],
   )
 })
