@@ -3,6 +3,7 @@ import { facts } from '../channels.js'
 import type { Client, HeaderList, Outcome } from '../exchange.js'
 import type { Granted, Stages } from '../gateway.js'
 import { Refusal } from '../refusal.js'
+import { flawOfAnswer } from './answer-head.js'
 import { answerHeaders } from './answer.js'
 import { boundaryOf, type Boundary } from './boundary.js'
 import type { Whose } from './cluster.js'
@@ -183,13 +184,8 @@ class Relay implements Dispatcher.DispatchHandler {
     if (status < 200 || this.#state !== 'waiting') return true
     this.#inTime?.()
     const fields = rawFields(rawHeaders)
-    const wrong =
-      status > 599
-        ? 'a status beyond 599'
-        : control.test(reason)
-          ? 'a control character in its status line'
-          : codings(fields) > 0 && 'a transfer coding other than chunked'
-    if (wrong !== false) {
+    const wrong = flawOfAnswer({ status, reason, fields })
+    if (wrong !== undefined) {
       this.#fail(new Refusal('upstream_malformed', wrong))
       return true
     }
@@ -355,9 +351,6 @@ function rawFields(rawHeaders: readonly Buffer[]): HeaderList {
   return fields
 }
 
-// oxlint-disable-next-line no-control-regex -- those that a reason phrase cannot have (RFC 9112, 4)
-const control = /[\0-\x08\n-\x1f\x7f]/
-
 const latin1 = (bytes: Buffer): string => bytes.toString('latin1')
 
 const measures = ['content-length', 'content-encoding'] as const
@@ -385,13 +378,3 @@ const malformedAnswers: ReadonlySet<string> = new Set([
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
   'UND_ERR_RES_EXCEEDED_MAX_SIZE',
 ])
-
-/** How many transfer codings there are beyond one `chunked`, which undici has taken off. */
-function codings(fields: HeaderList): number {
-  const named: string[] = []
-  for (const [name, value] of fields) {
-    if (name.length !== 17 || name.toLowerCase() !== 'transfer-encoding') continue
-    for (const coding of value.toLowerCase().split(',')) named.push(coding.trim())
-  }
-  return named.length === 1 && named[0] === 'chunked' ? 0 : named.length
-}

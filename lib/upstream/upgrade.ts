@@ -5,6 +5,7 @@ import { facts } from '../channels.js'
 import type { Client, HeaderList, Outcome } from '../exchange.js'
 import type { Granted, Stages } from '../gateway.js'
 import { Refusal } from '../refusal.js'
+import { flawOfAnswer } from './answer-head.js'
 import { answerHeaders } from './answer.js'
 import { webSocketFrames } from './boundary.js'
 import type { ConnectionOptions, Whose } from './cluster.js'
@@ -149,9 +150,11 @@ function ask(
     })
     request.once('upgrade', (message: IncomingMessage, socket: Duplex, early: Buffer) => {
       socket.on('error', ignore)
-      if (message.headers.upgrade?.toLowerCase() !== head.upgrade) {
-        fail(new Refusal('upstream_malformed', 'switched to a protocol nobody asked for'))
-      }
+      const wrong =
+        message.headers.upgrade?.toLowerCase() === head.upgrade
+          ? flawOf(message)
+          : 'switched to a protocol nobody asked for'
+      if (wrong !== undefined) fail(new Refusal('upstream_malformed', wrong))
       if (answered()) {
         if (early.length > 0) socket.unshift(early)
         resolve({ message, socket })
@@ -161,8 +164,8 @@ function ask(
       message.on('error', ignore)
       const { statusCode = 0 } = message
       // A redirect would be followed with the credential (CVE-2020-8559); a success is none without 101.
-      if (statusCode < 400 || statusCode > 599)
-        fail(new Refusal('upstream_malformed', `answered with ${statusCode}`))
+      const wrong = statusCode < 400 ? `answered with ${statusCode}` : flawOf(message)
+      if (wrong !== undefined) fail(new Refusal('upstream_malformed', wrong))
       if (!answered()) message.destroy()
       else {
         resolve({
@@ -285,5 +288,13 @@ function refusalFor(error: NodeJS.ErrnoException): Refusal {
     cause: error,
   })
 }
+
+const flawOf = (message: IncomingMessage): string | undefined =>
+  flawOfAnswer({
+    status: message.statusCode ?? 0,
+    reason: message.statusMessage ?? '',
+    fields: fieldsOf(message),
+    version: message.httpVersion,
+  })
 
 const ignore = (): void => undefined

@@ -60,6 +60,7 @@ const malformed = [
   `${ok}Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n`,
   `${ok}Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`,
   `${ok}Transfer-Encoding: gzip\r\n\r\n{}`,
+  `${ok}Transfer-Encoding: chunked\t\r\n\r\n2\r\n{}\r\n0\r\n\r\n`,
   `${ok}Transfer-Encoding: chunked, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`,
   `${ok}X: ${'x'.repeat(300 * 1024)}\r\nContent-Length: 0\r\n\r\n`,
 ] as const

@@ -328,6 +328,22 @@ t.test('an answer that an upgrade cannot have is a 502, and not a byte of it pas
     ['half a head', bytes('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nX-Evil: x')],
     ['a huge head', bytes(`${switchedTo('websocket', `X-Evil: ${'x'.repeat(300_000)}`)}${evil}`)],
     ['a name with a blank', bytes(`${switchedTo('websocket', 'X Evil: x')}${evil}`)],
+    [
+      '101 of another HTTP',
+      bytes(`${switchedTo('websocket').replace('HTTP/1.1', 'HTTP/2.0')}${evil}`),
+    ],
+    ['403 of another HTTP', bytes(`HTTP/2.0 403 Forbidden\r\nContent-Length: 14\r\n\r\n${evil}`)],
+    ['403 with NUL', bytes(`HTTP/1.1 403 Forb\0idden\r\nContent-Length: 14\r\n\r\n${evil}`)],
+    ['600', bytes(`HTTP/1.1 600 High\r\nContent-Length: 14\r\n\r\n${evil}`)],
+    ...['gzip', 'gzip, chunked', 'identity', 'chunked, chunked'].map(
+      coding =>
+        [
+          `403 in ${JSON.stringify(coding)}`,
+          bytes(
+            `HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: ${coding}\r\n\r\ne\r\n${evil}\r\n0\r\n\r\n`,
+          ),
+        ] as const,
+    ),
     ['an end', (_, answer) => answer.end()],
     ['a reset', (_, answer) => answer.reset()],
   ]
