@@ -129,6 +129,13 @@ export function createMetrics(): Metrics {
     fetches.inc({ issuer, result })
   }
 
+  /** What is no longer configured has no series: they would be of nobody, and as many as there ever were. */
+  const forget = ({ issuer }: { issuer: string }): void => {
+    seen.delete(issuer)
+    ready.remove({ issuer })
+    for (const result of ['ok', 'error']) fetches.remove({ issuer, result })
+  }
+
   const subscriptions = [
     facts.exchange.subscribe(exchange => exchanges.add(exchange)),
     facts.malformed.subscribe(({ refusal }) => {
@@ -138,7 +145,7 @@ export function createMetrics(): Metrics {
     facts.token.subscribe(({ result }) => looked.count(result)),
     facts.keysFetched.subscribe(fetched),
     facts.issuerReady.subscribe(fact => ready.set({ issuer: fact.issuer }, fact.ready ? 1 : 0)),
-    facts.issuerRemoved.subscribe(({ issuer }) => ready.remove({ issuer })),
+    facts.issuerRemoved.subscribe(forget),
     facts.reload.subscribe(({ result }) => reloads.inc({ result })),
     facts.clientImpersonation.subscribe(({ action }) => impersonation.inc({ action })),
     facts.groupsLeftOut.subscribe(({ count }) => leftOut.inc(count)),

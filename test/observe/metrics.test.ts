@@ -140,6 +140,30 @@ t.test('facts are counted under the names that users rely on', async t => {
   ])
 })
 
+t.test('an issuer that is no longer configured leaves no series behind', async t => {
+  const of = (issuer: string, counted: readonly string[]): readonly string[] =>
+    counted.filter(line => line.includes(`issuer="${issuer}"`))
+  const counted = await samples(() => {
+    for (const issuer of ['https://stays', 'https://goes', 'https://returns']) {
+      facts.keysFetched.publish({ issuer, result: 'error' })
+      facts.issuerReady.publish({ issuer, ready: true })
+    }
+    facts.issuerRemoved.publish({ issuer: 'https://goes' })
+    facts.issuerRemoved.publish({ issuer: 'https://returns' })
+    facts.keysFetched.publish({ issuer: 'https://returns', result: 'ok' })
+  })
+  t.same(of('https://stays', counted), [
+    'gateway_jwks_fetches_total{issuer="https://stays",result="ok"} 0',
+    'gateway_jwks_fetches_total{issuer="https://stays",result="error"} 1',
+    'gateway_issuer_ready{issuer="https://stays"} 1',
+  ])
+  t.same(of('https://goes', counted), [])
+  t.same(of('https://returns', counted), [
+    'gateway_jwks_fetches_total{issuer="https://returns",result="ok"} 1',
+    'gateway_jwks_fetches_total{issuer="https://returns",result="error"} 0',
+  ])
+})
+
 t.test('neither clients nor the API server can make it remember without bound', async t => {
   const counted = await samples(() => {
     for (let n = 0; n < 1000; n++) {
