@@ -37,28 +37,38 @@ export interface CompleteClaims {
 
 const nothingFetched: Proof = { live: true }
 
-/** A token whose claim could not be fetched, or was no good, does not ask again for so long. */
+/** A token whose claim could not be fetched, or was no good, or led to no identity, does not ask again for so long. */
 const backOffMs = 10_000
+
+export interface DistributedClaim {
+  /**
+   * The claims with the one that is to be had elsewhere.
+   * @throws Refusal of this token from before; `token_claim`; `issuer_unavailable` when it cannot be had
+   */
+  complete(
+    claims: Claims,
+    digest: string,
+    signal: AbortSignal,
+  ): Promise<CompleteClaims> | CompleteClaims
+  /** The token was refused for what was fetched: for a while that stands, and nothing is fetched for it. */
+  refuse(digest: string, refusal: Refusal): void
+}
 
 /**
  * Completes the claims of a proven token, without a promise where there is nothing to fetch: a claim in the token
  * itself wins, and what is aggregated (a `JWT` in place of an `endpoint`) is not read, as in kube-apiserver.
- *
- * The function returned throws Refusal `token_claim`, and `issuer_unavailable` when the claim cannot be had.
  */
-export function createDistributedClaim(
-  options: DistributedClaimOptions,
-): (
-  claims: Claims,
-  digest: string,
-  signal: AbortSignal,
-) => Promise<CompleteClaims> | CompleteClaims {
+export function createDistributedClaim(options: DistributedClaimOptions): DistributedClaim {
   const { claim, now } = options
   const failed = new LRUCache<string, { readonly until: number; readonly refusal: Refusal }>({
     max: 1_000,
   })
 
-  const complete = async (
+  const refuse = (digest: string, refusal: Refusal): void => {
+    failed.set(digest, { until: now() + backOffMs, refusal })
+  }
+
+  const fetchFor = async (
     claims: Claims,
     { endpoint, accessToken }: ClaimSource & { readonly endpoint: string },
     digest: string,
@@ -71,9 +81,7 @@ export function createDistributedClaim(
       const { value, proof } = await read(text.trim(), options, signal)
       return { claims: new Map(claims).set(claim, value), proof }
     } catch (error) {
-      if (error instanceof Refusal && !signal.aborted) {
-        failed.set(digest, { until: now() + backOffMs, refusal: error })
-      }
+      if (error instanceof Refusal && !signal.aborted) refuse(digest, error)
       throw error
     }
   }
@@ -83,11 +91,14 @@ export function createDistributedClaim(
     throw new Refusal('issuer_unavailable', `the claim ${quoted(claim)} cannot be fetched: ${why}`)
   }
 
-  return (claims, digest, signal) => {
-    const source = claims.has(claim) ? undefined : sourceOf(claims, claim)
-    const { endpoint = '' } = source ?? {}
-    if (source === undefined || endpoint === '') return { claims, proof: nothingFetched }
-    return complete(claims, { ...source, endpoint: checked(endpoint) }, digest, signal)
+  return {
+    complete: (claims, digest, signal) => {
+      const source = claims.has(claim) ? undefined : sourceOf(claims, claim)
+      const { endpoint = '' } = source ?? {}
+      if (source === undefined || endpoint === '') return { claims, proof: nothingFetched }
+      return fetchFor(claims, { ...source, endpoint: checked(endpoint) }, digest, signal)
+    },
+    refuse,
   }
 }
 

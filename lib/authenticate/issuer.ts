@@ -8,7 +8,7 @@ import type { GetText } from './issuer-client.js'
 import type { Keys, Proof } from './keys.js'
 import { createMapping, type IdentityLimits, type Mapping } from './mapping.js'
 import { supportedAlgs } from './signing-key.js'
-import type { Claims, ParsedToken } from './token.js'
+import type { ParsedToken } from './token.js'
 import type { Judgement } from './verdicts.js'
 
 export interface IssuerOptions {
@@ -41,9 +41,9 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const lookForGroups = createAbsentGroups({ rules, now })
   const { getText } = options
   const claim = groupsClaimOf(rules)
-  const complete =
+  const elsewhere =
     claim === undefined
-      ? (claims: Claims): CompleteClaims => ({ claims, proof: { live: true } })
+      ? undefined
       : createDistributedClaim({ claim, claimsOptions, keys, getText, now })
   let live = true
 
@@ -58,16 +58,24 @@ export function createIssuer(options: IssuerOptions): Issuer {
     if (proof instanceof Refusal) return { verdict: rejected(proof) }
     let whole: CompleteClaims
     try {
-      whole = await complete(token.claims, digest, signal)
+      whole = (await elsewhere?.complete(token.claims, digest, signal)) ?? {
+        claims: token.claims,
+        proof: { live: true },
+      }
     } catch (error) {
       // A claim that could not be had is no verdict either; one that is no good is.
-      if (!(error instanceof Refusal) || error.status !== 401) throw error
+      if (!(error instanceof Refusal) || error.status >= 500) throw error
       return { verdict: rejected(error) }
     }
-    // To fetch takes its time, and the key may have been withdrawn meanwhile.
+    // To fetch takes its time: the token may have ended, and the key may have been withdrawn meanwhile.
+    if (now() >= expiresAt * 1000) return { verdict: rejected(new Refusal('token_expired')) }
     if (!proof.live) proof = await keys.verify(token, digest, signal)
     if (proof instanceof Refusal) return { verdict: rejected(proof) }
-    return conclude(whole, proof, expiresAt)
+    const judgement = conclude(whole, proof, expiresAt)
+    const fetched = whole.claims !== token.claims
+    const { verdict } = judgement
+    if (fetched && verdict.outcome === 'rejected') elsewhere?.refuse(digest, verdict.refusal)
+    return judgement
   }
 
   const conclude = (whole: CompleteClaims, proof: Proof, expiresAt: number): Judgement => {

@@ -201,6 +201,37 @@ t.test('so is one whose answer was no good', async t => {
   t.same(await world.said(token), ['a', 'b'])
 })
 
+t.test(
+  'so is one whose answer names more groups than may be, and none is asked again for it',
+  async t => {
+    const world = await startWorld(t)
+    const good = world.answer
+    const { iss, aud, exp } = world.claims()
+    const groups = Array.from({ length: limits.maxGroups + 1 }, (_, at) => `g${at}`)
+    world.answer = { body: signed(key, { iss, aud, exp, groups }) }
+    const token = signed(key, world.claims())
+    t.match(await world.said(token), /^rejected too_many_groups/)
+    world.answer = good
+    world.seconds = start + 9
+    t.match(await world.said(token), /^rejected too_many_groups/)
+    t.equal(world.asked.length, 1)
+    t.same(await world.said(world.claims({ jti: 'another' })), ['a', 'b'])
+    world.seconds = start + 10
+    t.same(await world.said(token), ['a', 'b'])
+  },
+)
+
+t.test('a token that ends while its claim is fetched is refused', async t => {
+  const world = await startWorld(t)
+  const { iss, aud, exp } = world.claims()
+  world.issuer.on('/groups', (_request, response) => {
+    world.seconds = start + 601
+    response.end(signed(key, { iss, aud, exp: start + 900, groups: ['a'] }))
+  })
+  t.equal(exp, start + 600)
+  t.match(await world.said(world.claims()), /^rejected token_expired/)
+})
+
 t.test('an access token that a header cannot carry is refused unsent', async t => {
   const world = await startWorld(t)
   const endpoint = `${world.issuer.url}/groups`
