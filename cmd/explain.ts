@@ -22,7 +22,8 @@ const help = `Usage: impersonation-gateway explain <token> [--offline] [-o <form
 
 Walks a token through every rule of a gateway with these flags of serve (or --config), and on after one that
 refuses it: what each rule made of it, whom it is for, and what would go to the API server. The issuer is
-asked for its keys, nobody else for anything. Neither the signature nor the token is printed.
+asked for its keys, and the source that a proven token names for groups that it only points at; nobody else
+is asked for anything. Neither the signature nor the token is printed.
 
   <token>            "-" for standard input, "@file" for a file, or the token itself, which other users of
                      this machine can then see

@@ -1,15 +1,17 @@
 import type { Identity } from '../identity.js'
 import { Refusal } from '../refusal.js'
-import { checkClaims, foreignIssuer, issuerOf } from './claims.js'
+import { groupsClaimOf } from './absent-groups.js'
+import { checkClaims, foreignIssuer, issuerOf, type ClaimsOptions } from './claims.js'
 import type { TokenRules } from './configuration.js'
+import { createDistributedClaim } from './distributed-claims.js'
 import { hintsFor } from './explain-hints.js'
 import { createGroupSelection } from './group-selection.js'
 import { checkedClaimsOptions } from './issuer.js'
 import type { Keys, Proof } from './keys.js'
-import { openKeySource, type Surroundings } from './key-source.js'
+import { openKeySource, type KeySource, type Surroundings } from './key-source.js'
 import { createMapping, type IdentityLimits } from './mapping.js'
-import { parseToken, type ParsedToken } from './token.js'
-import { traced, type TraceStep } from './trace.js'
+import { parseToken, type Claims, type ParsedToken } from './token.js'
+import { traced, type Rule, type TraceStep } from './trace.js'
 
 export interface ExplainOptions {
   readonly rules: readonly TokenRules[]
@@ -18,7 +20,7 @@ export interface ExplainOptions {
   readonly clockSkewSeconds: number
   /** Of issuers that name no authority of their own. @default the system's roots */
   readonly ca?: string | Buffer | undefined
-  /** Whether issuers are asked for their keys; without, signatures stay unproven. */
+  /** Whether issuers are asked for their keys and for claims elsewhere; without, signatures stay unproven. */
   readonly online: boolean
   readonly surroundings?: Surroundings | undefined
   /** Milliseconds since the epoch. @default Date.now */
@@ -73,6 +75,8 @@ export async function explainToken(
   const token = strict ?? peeked?.token
   const rules = token && rulesFor(token, options.rules)
   let identity: Identity | undefined
+  /** With the claims that it only points at. */
+  let complete: ParsedToken | undefined
   if (token !== undefined && rules === undefined) {
     walk.apply({ rule: 'issuer.url', claim: 'iss' }, () => {
       throw foreignIssuer(token)
@@ -85,10 +89,13 @@ export async function explainToken(
     if (strict === undefined) walk.skip(signature, 'the token is not as it must be')
     else if (!options.online) walk.skip(signature, 'the issuer was not asked')
     else if (!options.signingAlgs.includes(token.alg)) walk.skip(signature, 'alg is not accepted')
-    else steps.push(await signatureStep(token, rules, options, signal))
+    else {
+      const asked = await askIssuer(token, { rules, claimsOptions, options, steps, signal })
+      complete = { ...token, claims: asked }
+    }
     try {
       const map = createMapping({ ...options.limits, rules })
-      identity = map(token.claims, step => void steps.push(step))
+      identity = map((complete ?? token).claims, step => void steps.push(step))
     } catch (error) {
       // It is among the steps.
       if (!(error instanceof Refusal)) throw error
@@ -102,10 +109,10 @@ export async function explainToken(
     ...(refusal !== undefined && { refusal }),
     ...(rules !== undefined && { issuer: rules.issuer.url }),
     ...(peeked !== undefined && { header: peeked.header }),
-    steps: steps.map(step => withClaim(step, token)),
+    steps: steps.map(step => withClaim(step, complete ?? token)),
     ...(identity !== undefined && { identity }),
     ...(leftOut.length > 0 && { leftOut }),
-    hints: hintsFor({ token, rules, all: options.rules, steps, leftOut }),
+    hints: hintsFor({ token: complete ?? token, rules, all: options.rules, steps, leftOut }),
   }
 }
 
@@ -138,13 +145,19 @@ function verdictOf(
     : 'accepted'
 }
 
-async function signatureStep(
-  token: ParsedToken,
-  rules: TokenRules,
-  { ca, surroundings }: ExplainOptions,
-  signal: AbortSignal,
-): Promise<TraceStep> {
-  const rule = 'signature'
+interface Asking {
+  readonly rules: TokenRules
+  readonly claimsOptions: ClaimsOptions
+  readonly options: ExplainOptions
+  /** Of what was found out so far; those of the asking go behind. */
+  readonly steps: TraceStep[]
+  readonly signal: AbortSignal
+}
+
+/** Asks the issuer for its keys, and then for the groups that the token only points at. Gives its claims. */
+async function askIssuer(token: ParsedToken, asking: Asking): Promise<Claims> {
+  const { rules, options, steps, signal } = asking
+  const { ca, surroundings } = options
   const { url: issuerUrl, discoveryURL: discoveryUrl, certificateAuthority } = rules.issuer
   const source = openKeySource({
     issuerUrl,
@@ -153,14 +166,61 @@ async function signatureStep(
     surroundings: surroundings ?? {},
   })
   try {
-    const proof = await verified(source.keys, token, signal)
-    if (!(proof instanceof Refusal)) return { rule, value: 'by a key of the issuer', verdict: 'ok' }
-    return { rule, verdict: 'refused', why: proof.message, refusal: proof }
-  } catch (error) {
-    const refusal = Refusal.from(error)
-    return { rule, verdict: 'refused', why: refusal.message, refusal }
+    steps.push(await signatureStep(source.keys, token, signal))
+    return await completeClaims(token, source, asking)
   } finally {
     await source.close()
+  }
+}
+
+async function signatureStep(
+  keys: Keys,
+  token: ParsedToken,
+  signal: AbortSignal,
+): Promise<TraceStep> {
+  const rule = 'signature'
+  try {
+    const proof = await verified(keys, token, signal)
+    if (!(proof instanceof Refusal)) return { rule, value: 'by a key of the issuer', verdict: 'ok' }
+    return refusedStep({ rule }, proof)
+  } catch (error) {
+    return refusedStep({ rule }, error)
+  }
+}
+
+function refusedStep(rule: Rule, error: unknown): TraceStep {
+  const refusal = Refusal.from(error)
+  return { ...rule, verdict: 'refused', why: refusal.message, refusal }
+}
+
+/** As serve: what a token points at is fetched once nothing else speaks against the token. */
+async function completeClaims(
+  { claims }: ParsedToken,
+  { keys, getText }: KeySource,
+  { rules, claimsOptions, options, steps, signal }: Asking,
+): Promise<Claims> {
+  const claim = groupsClaimOf(rules)
+  if (claim === undefined || claims.has(claim) || !claims.has('_claim_names')) return claims
+  const rule = { rule: '_claim_sources', claim }
+  if (steps.some(({ refusal }) => refusal !== undefined)) {
+    steps.push({
+      ...rule,
+      verdict: 'skipped',
+      why: 'nothing is fetched for a token that is refused',
+    })
+    return claims
+  }
+  const now = options.now ?? Date.now
+  const elsewhere = createDistributedClaim({ claim, claimsOptions, keys, getText, now })
+  try {
+    const whole = await elsewhere.complete(claims, 'explained', signal)
+    if (whole.claims !== claims) {
+      steps.push({ ...rule, value: whole.claims.get(claim), verdict: 'ok' })
+    }
+    return whole.claims
+  } catch (error) {
+    steps.push(refusedStep(rule, error))
+    return claims
   }
 }
 

@@ -45,10 +45,10 @@ export function explainedAsText(
 
 /** A stranger may have written what stands in a line: nothing of it moves a cursor or begins another line. */
 const readable = (line: string): string =>
-  line.replace(
-    /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
-    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  line.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, escaped)
+
+const escaped = (character: string): string =>
+  `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 
 /** The same for a program. The shape is part of the interface: members are added, never changed. */
 export function explainedAsJson(explanation: Explanation, upstream: Upstream | undefined): string {
@@ -66,8 +66,11 @@ export function explainedAsJson(explanation: Explanation, upstream: Upstream | u
     steps: steps.map(({ refusal: it, ...step }) => ({ ...step, ...(it && { code: it.code }) })),
     ...(upstream && { upstream }),
   }
-  return `${JSON.stringify(told, undefined, 2)}\n`
+  return `${JSON.stringify(told, undefined, 2).replace(terminal, escaped)}\n`
 }
+
+/** JSON may have these as they are; a terminal would take them for orders. */
+const terminal = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
 
 const answers: Readonly<Record<Explanation['verdict'], string>> = {
   accepted: 'accepted',

@@ -6,7 +6,10 @@ import {
   type Explanation,
 } from '../../lib/authenticate/explain.js'
 import { loadConfiguration } from '../../lib/authenticate/load-configuration.js'
+import { createAuthority } from '../actors/certificates.js'
 import { startIssuer, type Issuer } from '../actors/issuer.js'
+import { startHttpsIssuer } from './https-issuer.js'
+import { createSigner, signed } from './tokens.js'
 
 const at = Date.parse('2026-01-01T00:00:00Z')
 const seconds = at / 1000
@@ -111,6 +114,66 @@ t.test('a token is walked through every rule of serve, by its signature too', as
   await issuer.down()
   const unknown = await explain(issuer.sign(), rules, options)
   t.match(unknown, { verdict: 'unknown', refusal: { code: 'issuer_unavailable' } })
+})
+
+t.test('groups that a token only points at are fetched as serve fetches them', async t => {
+  const authority = createAuthority()
+  const issuer = await startHttpsIssuer(authority)
+  t.teardown(() => issuer.close())
+  const key = createSigner('RS256', 'key')
+  issuer.publish(key)
+  const own = { iss: issuer.url, aud: 'kubernetes', exp: seconds + 60 }
+  const pointing = {
+    ...own,
+    sub: 'alice',
+    _claim_names: { groups: 'src' },
+    _claim_sources: { src: { endpoint: `${issuer.url}/groups`, access_token: 'of-the-source' } },
+  }
+  const options = { online: true, ca: authority.ca }
+  const explained = async (claims: object, over: Partial<ExplainOptions> = {}) => {
+    const explanation = await explain(signed(key, claims), [flags(issuer.url)], {
+      ...options,
+      ...over,
+    })
+    t.notMatch(JSON.stringify(explanation.steps), /of-the-source/)
+    const step = lines(explanation).find(line => line.includes('_claim_sources'))
+    return { verdict: explanation.verdict, groups: explanation.identity?.groups, step }
+  }
+  issuer.on('/groups', (_request, response) => {
+    response.end(signed(key, { ...own, groups: ['dev', 'ops'] }))
+  })
+  t.same(await explained(pointing), {
+    verdict: 'accepted',
+    groups: ['dev', 'ops'],
+    step: 'ok _claim_sources ["dev","ops"]',
+  })
+  t.same(await explained(pointing, { online: false }), {
+    verdict: 'unproven',
+    groups: [],
+    step: undefined,
+  })
+  const asked = issuer.asked.filter(path => path === '/groups').length
+  t.same(await explained({ ...pointing, exp: seconds - 1 }), {
+    verdict: 'refused',
+    groups: [],
+    step: 'skipped _claim_sources nothing is fetched for a token that is refused',
+  })
+  t.equal(issuer.asked.filter(path => path === '/groups').length, asked, 'nobody was asked')
+
+  issuer.on('/groups', (_request, response) => {
+    response.statusCode = 500
+    response.end()
+  })
+  t.same(await explained(pointing), {
+    verdict: 'unknown',
+    groups: [],
+    step: 'refused _claim_sources the claim "groups" cannot be fetched: answered with status 500 issuer_unavailable',
+  })
+  issuer.on('/groups', (_request, response) => response.end('no token'))
+  t.match(await explained(pointing), {
+    verdict: 'refused',
+    step: /^refused _claim_sources what was fetched for the claim "groups": .* token_claim$/,
+  })
 })
 
 t.test('without the issuer the signature stays unproven, and nobody is asked', async t => {

@@ -132,6 +132,14 @@ Hints
   )
 })
 
+t.test('the JSON has nothing that a terminal would obey, and reads as before', async t => {
+  const odd = '\u001b\u007f\u0080\u009b\u009f\u2028\u202e\u2066é\n'
+  const told = explainedAsJson({ verdict: 'accepted', steps: [], hints: [odd] }, undefined)
+  t.match(told, String.raw`"\u001b\u007f\u0080\u009b\u009f\u2028\u202e\u2066é\n"`)
+  t.notMatch(told, /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/)
+  t.same(JSON.parse(told), { verdict: 'accepted', steps: [], hints: [odd] })
+})
+
 t.test('the JSON has codes where the text has words', async t => {
   const told = JSON.parse(explainedAsJson(refused, undefined))
   t.same(told.refusal, {
