@@ -1,7 +1,6 @@
 import { showDouble, textOfBytes } from './conversions.js'
 import { EvaluationFailure, Uncompilable } from './fault.js'
 import { define, type Definition } from './function.js'
-import { spend, textCost, type Frame } from './frame.js'
 import { groupedDecimal, plainDecimal, scientific } from './decimals.js'
 import { quoted, quotedVisibly } from './quoted.js'
 import { Duration, Timestamp } from './times.js'
@@ -65,7 +64,7 @@ export const textFormatFunctions: readonly Definition[] = [
   define('strings.quote', ['string'], 'string', quoted),
 ]
 
-function format(template: string, args: readonly Value[], frame: Frame): string {
+function format(template: string, args: readonly Value[]): string {
   const parts = parseTemplate(template)
   let next = 0
   let text = ''
@@ -78,9 +77,7 @@ function format(template: string, args: readonly Value[], frame: Frame): string 
     if (arg === undefined) throw new EvaluationFailure(`index ${next} out of range`)
     next += 1
     if (!part.clause.takes.includes(typeName(arg))) throw unshowable(part.letter, typeName(arg))
-    const shown = part.clause.show(arg, part.precision)
-    spend(frame, textCost(shown))
-    text += shown
+    text += part.clause.show(arg, part.precision)
   }
   return text
 }

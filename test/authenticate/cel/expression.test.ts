@@ -173,9 +173,11 @@ t.test('the work of one evaluation is bounded', async t => {
   fails('dyn(claims.list).all(a, dyn(claims.map).exists(k, true))')
   fails('dyn(claims.list).all(a, claims.map != {})')
   fails('claims.text.matches("(x?){200}(y?){200}$")')
-  fails('claims.text.matches(claims.text)')
-  fails('dyn(claims.list).all(a, dyn(claims.list).all(b, timestamp(0).getHours(b + "/Zone") > 0))')
-  fails('dyn(claims.list).all(a, "%.1000f".format([1.0]) + claims.text != a)')
+  fails('"a".matches(claims.text)')
+  fails(
+    'lists.range(150).all(a, lists.range(200).all(b, timestamp(0).getHours("Asia/Tokyo") == 9))',
+  )
+  fails('lists.range(20000).all(a, "%.1000f".format([1.0]) != "")')
   const cheap = 'dyn(claims.list).all(a, a != "x")'
   t.equal(compiled(cheap).evaluate(many), true, 'once through is no matter')
 })
