@@ -4,6 +4,7 @@ import { clientKubeconfig } from '../lib/login/kubeconfig.js'
 import { fault, reasonOf } from '../lib/settings/fault.js'
 import { givenFlags, loadElsewhere } from '../lib/settings/load.js'
 import { takeFlags } from '../lib/settings/own-flags.js'
+import { printing, type Printed } from './printed.js'
 
 const help = `Usage: impersonation-gateway kubeconfig --server=<url> [flags] <flags of serve>
 
@@ -28,23 +29,9 @@ const ownFlags = {
 } as const
 
 /** `kubeconfig`: prints one for users of this gateway. Resolves with the exit status. */
-export function run(args: readonly string[]): Promise<number> {
-  if (args.includes('--help') || args.includes('-h')) {
-    process.stdout.write(help)
-    return Promise.resolve(0)
-  }
-  const asked = printed(args)
-  if ('faults' in asked) {
-    for (const line of asked.faults) process.stderr.write(`${line}\n`)
-    return Promise.resolve(2)
-  }
-  process.stdout.write(asked.yaml)
-  return Promise.resolve(0)
-}
+export const run = printing(help, printed)
 
-function printed(
-  args: readonly string[],
-): { readonly yaml: string } | { readonly faults: readonly string[] } {
+function printed(args: readonly string[]): Printed {
   const { values, rest, faults } = takeFlags(args, ownFlags)
   const loaded = loadElsewhere(rest)
   const wrong = [...faults]
@@ -65,7 +52,7 @@ function printed(
     return { faults: ['--oidc-issuer-url: is required: an issuer that users sign in at'] }
   }
   return {
-    yaml: clientKubeconfig({
+    output: clientKubeconfig({
       server,
       serverCa,
       name: values.name[0] ?? 'gateway',

@@ -15,6 +15,7 @@ import { loadElsewhere } from '../lib/settings/load.js'
 import { takeFlags } from '../lib/settings/own-flags.js'
 import type { ServeSettings } from '../lib/settings/resolve.js'
 import { AuthenticationFault, readAuthentication, type Authentication } from './authentication.js'
+import { printing, type Printed } from './printed.js'
 
 const help = `Usage: impersonation-gateway rbac [flags]
 
@@ -48,24 +49,7 @@ const ownFlags = {
 } as const
 
 /** `rbac`: prints the rights that a configuration needs. Resolves with the exit status. */
-export function run(args: readonly string[]): Promise<number> {
-  if (args.includes('--help') || args.includes('-h')) {
-    process.stdout.write(help)
-    return Promise.resolve(0)
-  }
-  const asked = printed(args)
-  if ('faults' in asked) {
-    for (const line of asked.faults) process.stderr.write(`${line}\n`)
-    return Promise.resolve(2)
-  }
-  for (const line of asked.warnings) process.stderr.write(`${line}\n`)
-  process.stdout.write(asked.yaml)
-  return Promise.resolve(0)
-}
-
-type Printed =
-  | { readonly yaml: string; readonly warnings: readonly string[] }
-  | { readonly faults: readonly string[] }
+export const run = printing(help, printed)
 
 function printed(args: readonly string[]): Printed {
   const { values, rest, faults } = takeFlags(args, ownFlags)
@@ -81,9 +65,7 @@ function printed(args: readonly string[]): Printed {
   if ('faults' in loaded) return { faults: [...own, ...loaded.faults] }
   const { settings } = loaded
   if (settings.credentialMode.kind === 'caller') {
-    return own.length > 0
-      ? { faults: own }
-      : { yaml: emptyManifest({ name, namespace }), warnings: [] }
+    return own.length > 0 ? { faults: own } : { output: emptyManifest({ name, namespace }) }
   }
   const { authentication, faults: wrong } = authenticationFor(settings)
   if (authentication === undefined) return { faults: [...own, ...wrong] }
@@ -94,7 +76,7 @@ function printed(args: readonly string[]): Printed {
   const rights = neededRights(configuration, mode, closed)
   const warnings = openWarnings(mode, rights)
   const remarks = warnings.map(line => `Attention: ${line}`)
-  return { yaml: manifest(rights, { name, namespace, mode, remarks }), warnings }
+  return { output: manifest(rights, { name, namespace, mode, remarks }), warnings }
 }
 
 function authenticationFor(settings: ServeSettings): {

@@ -6,9 +6,15 @@ const maxNameBytes = 1024
  * surrogates all become U+FFFD, the same name for different people.
  */
 export function flawOf(name: string): string | undefined {
-  if (name.trim() === '') return 'is blank'
-  if (name !== name.trim()) return 'begins or ends with a blank'
+  const flaw = flawOfEnds(name)
+  if (flaw !== undefined) return flaw
   if (/\p{Cc}/u.test(name)) return 'has a control character'
   if (!name.isWellFormed()) return 'is not well-formed Unicode'
   return Buffer.byteLength(name) > maxNameBytes ? `is longer than ${maxNameBytes} bytes` : undefined
+}
+
+/** The part of it that a prefix must not hide: no name, or one that differs from another in blanks alone. */
+export function flawOfEnds(name: string): string | undefined {
+  if (name.trim() === '') return 'is blank'
+  return name === name.trim() ? undefined : 'begins or ends with a blank'
 }

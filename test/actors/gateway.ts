@@ -60,19 +60,26 @@ async function programLine({ from = 'sources', nodeArgs = [] }: ProcessOptions =
   return [...nodeArgs, from === 'dist' ? join(root, 'dist/cmd/main.js') : await compiledProgram()]
 }
 
-/** A command of the program, run to its end: exit status and both outputs. */
+/** How a command ended, and everything it said. */
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** A command of the program, run to its end. */
 export async function runProgram(
   args: readonly string[],
   options: ProcessOptions & { readonly input?: string } = {},
-): Promise<Exit & { readonly stdout: string; readonly stderr: string }> {
+): Promise<Ended> {
   const child = await start(args, options)
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', (piece: Buffer) => (stdout += piece.toString()))
-  child.stderr.on('data', (piece: Buffer) => (stderr += piece.toString()))
-  child.stdin.end(options.input ?? '')
-  const [code, signal] = (await once(child, 'close')) as [Exit['code'], Exit['signal']]
-  return { code, signal, stdout, stderr }
+  const texts = { stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (texts.stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (texts.stderr += text))
+  // It may have ended without reading.
+  child.stdin.on('error', () => undefined).end(options.input ?? '')
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, ...texts }
 }
 
 /**

@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import { parse, stringify } from 'yaml'
 import { startApiServer } from '../actors/api-server.js'
-import { runCommand, type Ended } from '../actors/command.js'
+import { runProgram, type Ended } from '../actors/gateway.js'
 import { tempDir, writeKubeconfig } from '../actors/files.js'
 import { startIssuer } from '../actors/issuer.js'
 import type { HeldRule } from '../actors/rights.js'
 
-const check = (...args: string[]): Promise<Ended> => runCommand(['check', ...args])
+const check = (...args: string[]): Promise<Ended> => runProgram(['check', ...args])
 
 /** The findings in the text, without what else there is. */
 const findings = ({ stdout }: Ended): readonly string[] =>

@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { runCommand, type Ended } from '../actors/command.js'
+import { runProgram, type Ended } from '../actors/gateway.js'
 import { tempDir } from '../actors/files.js'
 import { startIssuer } from '../actors/issuer.js'
 
 const explain = (args: readonly string[], stdin?: string): Promise<Ended> =>
-  runCommand(['explain', ...args], stdin === undefined ? {} : { stdin })
+  runProgram(['explain', ...args], stdin === undefined ? {} : { input: stdin })
 
 t.test('a token is explained from standard input, a file and the command line alike', async t => {
   const issuer = await startIssuer()

@@ -4,7 +4,7 @@ import { KubeConfig } from '@kubernetes/client-node'
 import t from 'tap'
 import { clientKubeconfig } from '../../lib/login/kubeconfig.js'
 import { createAuthority } from '../actors/certificates.js'
-import { runCommand } from '../actors/command.js'
+import { runProgram } from '../actors/gateway.js'
 import { tempDir } from '../actors/files.js'
 
 t.test('cluster, user and context have one name, and kubelogin brings the token', async t => {
@@ -58,7 +58,7 @@ t.test('the command prints one that clients read, with the authorities in it', a
     config,
     `oidc-issuer-url: https://i.example\noidc-client-id: k\noidc-ca-file: ${folder}/issuer-ca.crt\nkubeconfig: /elsewhere\n`,
   )
-  const { code, stdout, stderr } = await runCommand([
+  const { code, stdout, stderr } = await runProgram([
     'kubeconfig',
     '--server=https://gateway.example.com',
     `--certificate-authority=${folder}/gateway-ca.crt`,
@@ -96,10 +96,10 @@ t.test('what is missing or cannot be read is a fault each, and status 2', async 
     ],
   ]
   t.same(
-    await Promise.all(table.map(([args]) => runCommand(['kubeconfig', ...args]))),
+    await Promise.all(table.map(([args]) => runProgram(['kubeconfig', ...args]))),
     table.map(([, stderr]) => ({ code: 2, stdout: '', stderr })),
   )
-  const { code, stdout } = await runCommand(['kubeconfig', '--help'])
+  const { code, stdout } = await runProgram(['kubeconfig', '--help'])
   t.equal(code, 0)
   t.match(stdout, /^Usage: impersonation-gateway kubeconfig /)
 })

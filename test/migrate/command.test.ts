@@ -2,12 +2,12 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadServe } from '../../lib/settings/load.js'
-import { runCommand } from '../actors/command.js'
+import { runProgram } from '../actors/gateway.js'
 import { tempDir } from '../actors/files.js'
 
 const issuer = ['--oidc-issuer-url=https://i.example', '--oidc-client-id=k']
-const migrate = (...args: string[]): ReturnType<typeof runCommand> =>
-  runCommand(['migrate', ...args])
+const migrate = (...args: string[]): ReturnType<typeof runProgram> =>
+  runProgram(['migrate', ...args])
 
 t.test('faults are lines on standard error, and status 2', async t => {
   const table: ReadonlyArray<readonly [readonly string[], string]> = [
@@ -56,7 +56,7 @@ t.test('flags as they are, after --, in a file and on standard input are the sam
     migrate('-o', 'json', ...args),
     migrate('--output=json', '--', 'kube-oidc-proxy', ...args),
     migrate('--output', 'json', file),
-    runCommand(['migrate', '-', '-o=json'], { stdin: text }),
+    runProgram(['migrate', '-', '-o=json'], { input: text }),
   ])
   const [first] = all
   t.same([first?.code, first?.stderr], [0, ''])

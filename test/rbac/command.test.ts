@@ -17,13 +17,13 @@ t.test('prints the rights of the example, as they stand in it', async t => {
     '--group=oidc:viewers',
   )
   const stdout = readFileSync(join(root, 'examples/service-account-mode/rbac.yaml'), 'utf8')
-  t.same(printed, { code: 0, signal: null, stdout, stderr: '' })
+  t.same(printed, { code: 0, stdout, stderr: '' })
 })
 
 t.test("in caller's-token mode nothing is needed, and it says so", async t => {
   t.same(await rbac(...issuer, '--namespace', 'a', '--service-account=b.c'), {
     code: 0,
-    signal: null,
+
     stdout: `# Nothing is needed: requests go on with their callers' own tokens, and the gateway has no credential.
 # This service account has no rights, and its token is not mounted.
 
@@ -117,7 +117,7 @@ anonymous: { enabled: true, conditions: [{ path: /livez }] }
     // oxlint-disable-next-line no-await-in-loop
     t.same(await rbac(...given, '--group=dev'), {
       code: 2,
-      signal: null,
+
       stdout: '',
       stderr: '--group "dev": is never sent: no token has groups\n',
     })
