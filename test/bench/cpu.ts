@@ -1,16 +1,33 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 /** Whether this system tells the CPU time of other processes in the way of Linux. */
 export const cpuIsMeasured = process.platform === 'linux'
 
 /**
- * CPU time that a process and its children have used up to now, user and system, in microseconds. In
- * steps of one clock tick, commonly 10 ms: compare over enough requests. 0 where it cannot be known.
- * (`/proc/<pid>/stat`, fields 14 to 17, proc(5))
+ * CPU time that a process and its children have used up to now, user and system, in microseconds; 0 where it
+ * cannot be known. To the nanosecond where the kernel says so (`/proc/<pid>/task/<tid>/schedstat`), for the
+ * threads that there are now; else in steps of one clock tick, commonly 10 ms. (`/proc/<pid>/stat`, fields 14
+ * to 17, proc(5))
  */
 export function cpuMicroseconds(pid: number): number {
-  return cpuIsMeasured ? (ticksOf(pid) * 1e6) / ticksPerSecond() : 0
+  if (!cpuIsMeasured) return 0
+  return existsSync(`/proc/${pid}/schedstat`)
+    ? nanosecondsOf(pid) / 1e3
+    : (ticksOf(pid) * 1e6) / ticksPerSecond()
+}
+
+function nanosecondsOf(pid: number): number {
+  let sum = 0
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const [onCpu] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')
+      sum += Number(onCpu)
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return childrenOf(pid).reduce((total, child) => total + nanosecondsOf(child), sum)
 }
 
 function ticksOf(pid: number): number {
