@@ -71,13 +71,13 @@ export interface Client {
   /** Tells a client that waits for it (`Expect: 100-continue`) to send the body; else does nothing. */
   invite(): void
   /**
-   * Sends status and header fields; the fields must not name the connection's own (`Connection`, framing).
+   * Sends status and header fields, with what is written in the same turn; the fields must not name the connection's own (`Connection`, framing).
    * @throws when a field cannot be said in the client's protocol; nothing was sent then.
    */
   start(status: number, headers: HeaderList): void
   /** False when the connection is full: wait for `onWritable`. */
   write(chunk: Buffer): boolean
-  /** Sends what `start` held back to travel with the first chunk. */
+  /** Sends now what would wait for the end of this turn. */
   flush(): void
   /** Ends the answer well: complete for every client. */
   end(): void

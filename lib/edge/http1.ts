@@ -17,6 +17,9 @@ export class Http1Client implements EdgeClient {
   #awaitsInvitation: boolean
   #close = false
   #written = false
+  /** The first bytes of the body, until the end of this turn: perhaps they are all of it. */
+  #held: string | undefined
+  #flushed = false
   #onWritable: (() => void) | undefined
   #listens = false
 
@@ -43,31 +46,37 @@ export class Http1Client implements EdgeClient {
     if (this.#close || this.#unread) list.push('Connection', 'close')
     this.#response.writeHead(status, list)
     this.started = true
+    process.nextTick(flush, this)
   }
 
   write(chunk: Buffer): boolean {
     const isFirst = !this.#written
     this.#written = true
     // Head and text leave as one string, in one write and one TLS record; a buffer would go beside the head.
-    const isFull =
-      isFirst && chunk.length <= oneRecord
-        ? !this.#response.write(chunk.toString('latin1'), 'latin1')
-        : !this.#response.write(chunk)
-    if (isFull && !this.#listens) {
-      this.#listens = true
-      this.#response.on('drain', () => this.#onWritable?.())
+    if (isFirst && chunk.length <= oneRecord) {
+      const text = chunk.toString('latin1')
+      if (this.#flushed) return this.#say(text)
+      this.#held = text
+      return true
     }
-    return !isFull
+    this.#sayHeld()
+    return this.#say(chunk)
   }
 
   flush(): void {
+    this.#flushed = true
+    if (this.#held !== undefined) this.#sayHeld()
     // The head left with the first chunk; flushing would cost another write of nothing.
-    if (!this.#written && !this.#response.writableEnded) this.#response.flushHeaders()
+    else if (!this.#written && !this.#response.writableEnded) this.#response.flushHeaders()
   }
 
   end(): void {
-    if (this.body && this.#unread) this.body.discard(() => this.#response.end())
+    if (this.body && this.#unread) {
+      this.#sayHeld()
+      this.body.discard(() => this.#response.end())
+    } else if (this.#held !== undefined) this.#response.end(this.#held, 'latin1')
     else this.#response.end()
+    this.#held = undefined
   }
 
   abort(): void {
@@ -112,6 +121,22 @@ export class Http1Client implements EdgeClient {
     return this.departures.finished
   }
 
+  #sayHeld(): void {
+    if (this.#held !== undefined) this.#say(this.#held)
+    this.#held = undefined
+  }
+
+  /** @param part text of Latin-1, or bytes */
+  #say(part: string | Buffer): boolean {
+    const isFull =
+      typeof part === 'string' ? !this.#response.write(part, 'latin1') : !this.#response.write(part)
+    if (isFull && !this.#listens) {
+      this.#listens = true
+      this.#response.on('drain', () => this.#onWritable?.())
+    }
+    return !isFull
+  }
+
   get #unread(): boolean {
     return this.body !== undefined && !this.body.received
   }
@@ -119,5 +144,7 @@ export class Http1Client implements EdgeClient {
 
 /** As much as a TLS record holds, with a head of usual size before it. */
 const oneRecord = 12 * 1024
+
+const flush = (client: Http1Client): void => client.flush()
 
 const ignore = (): void => undefined

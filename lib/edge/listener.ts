@@ -18,6 +18,7 @@ import type { Drain } from './drain.js'
 import type { EdgeClient } from './edge-client.js'
 import { Http1Client } from './http1.js'
 import { Http2Client } from './http2.js'
+import { endIdleConnections } from './idle-connections.js'
 import type { PeerAddress } from './peer-address.js'
 import { ReceivedMessage } from './received-message.js'
 import { refusalBytes, refuse } from './reply.js'
@@ -73,7 +74,8 @@ export async function startListener(
     headersTimeout: headTimeoutMs,
     // Bodies and answers take as long as they take: a watch has no end.
     requestTimeout: 0,
-    keepAliveTimeout: idleTimeoutMs,
+    // Ours ends them: see `endIdleConnections`.
+    keepAliveTimeout: 0,
     connectionsCheckingInterval: 1_000,
     keepAlive: true,
     noDelay: true,
@@ -107,6 +109,7 @@ export async function startListener(
   const turns = new Turns(socket =>
     publishMalformed(auditId([]), socket, new Refusal('request_malformed', 'too many at once')),
   )
+  const stopEnding = endIdleConnections(connections, it => turns.idleSince(it), idleTimeoutMs)
 
   const serve = (
     received: ReceivedHead,
@@ -291,6 +294,7 @@ export async function startListener(
     },
     close: () =>
       new Promise(resolve => {
+        stopEnding()
         server.close(() => resolve())
         // All of them: also those that never finished their handshake.
         for (const connection of connections) connection.destroy()

@@ -54,9 +54,11 @@ export class Turns {
   enter(socket: Duplex, client: Client): () => void {
     const line = this.#line(socket)
     line.open = client
+    line.idleSince = undefined
     return () => {
       if (line.open !== client) return
       line.open = undefined
+      line.idleSince = performance.now()
       while (line.open === undefined && socket.writable) {
         const next = line.waiting.shift()
         if (!next) return
@@ -64,6 +66,11 @@ export class Turns {
         next.begin()
       }
     }
+  }
+
+  /** Since when nothing is open on a connection that had a request; of `performance.now()`. */
+  idleSince(socket: Duplex): number | undefined {
+    return this.#lines.get(socket)?.idleSince
   }
 
   /**
@@ -85,7 +92,7 @@ export class Turns {
   #line(socket: Duplex): Line {
     let line = this.#lines.get(socket)
     if (line === undefined) {
-      line = { open: undefined, waiting: [] }
+      line = { open: undefined, idleSince: undefined, waiting: [] }
       this.#lines.set(socket, line)
       socket.on('error', ignore)
     }
@@ -95,6 +102,7 @@ export class Turns {
 
 interface Line {
   open: Client | undefined
+  idleSince: number | undefined
   readonly waiting: Array<{ readonly begin: () => void; readonly isWhole: () => boolean }>
 }
 

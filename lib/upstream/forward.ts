@@ -231,8 +231,7 @@ class Relay implements Dispatcher.DispatchHandler {
       resume()
     })
     const kind = context.info.longRunning
-    if (kind === undefined) process.nextTick(() => this.#client.flush())
-    else {
+    if (kind !== undefined) {
       // Refusals, and what is measured or compressed, have an end of their own.
       if (status === 200 && !measures.some(name => valueOf(fields, name) !== undefined)) {
         this.#boundary = boundaryOf(context.info, valueOf(fields, 'content-type'))

@@ -479,6 +479,31 @@ t.test('idle connections are let go, busy ones finish', async t => {
   t.match(await busy, { status: 200, complete: true, goaway: true })
 })
 
+t.test(
+  'a connection that waits too long for its next request is ended, an open request never',
+  async t => {
+    const { gateway, begun } = held()
+    const { target } = await subject(
+      t,
+      (context, client) =>
+        context.head.target === '/busy' ? gateway(context, client) : says('hello')(context, client),
+      { idleTimeoutMs: 100 },
+    )
+    const [idle, busy] = [await connectRaw(target), await connectRaw(target)]
+    await busy.write(get('/busy'))
+    const [, client] = await begun
+    await idle.write(get())
+    t.equal((await idle.readResponse()).status, 200)
+    t.equal(await idle.gone, 'fin')
+    await pause(200)
+    client.start(200, [['Content-Length', '4']])
+    client.write(Buffer.from('done'))
+    client.end()
+    t.equal(String((await busy.readResponse()).body), 'done')
+    t.equal(await busy.gone, 'fin')
+  },
+)
+
 t.test('a head that does not come ends in 408, a silent connection without a word', async t => {
   const { target } = await subject(t, says('hello'), { headTimeoutMs: 50 })
   const slow = await rawRequest({
