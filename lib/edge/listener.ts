@@ -18,7 +18,6 @@ import type { Drain } from './drain.js'
 import type { EdgeClient } from './edge-client.js'
 import { Http1Client } from './http1.js'
 import { Http2Client } from './http2.js'
-import { endIdleConnections } from './idle-connections.js'
 import type { PeerAddress } from './peer-address.js'
 import { ReceivedMessage } from './received-message.js'
 import { refusalBytes, refuse } from './reply.js'
@@ -74,7 +73,7 @@ export async function startListener(
     headersTimeout: headTimeoutMs,
     // Bodies and answers take as long as they take: a watch has no end.
     requestTimeout: 0,
-    // Ours ends them: see `endIdleConnections`.
+    // See `idle` below.
     keepAliveTimeout: 0,
     connectionsCheckingInterval: 1_000,
     keepAlive: true,
@@ -109,7 +108,11 @@ export async function startListener(
   const turns = new Turns(socket =>
     publishMalformed(auditId([]), socket, new Refusal('request_malformed', 'too many at once')),
   )
-  const stopEnding = endIdleConnections(connections, it => turns.idleSince(it), idleTimeoutMs)
+  // One clock for all of them: Node makes a timer after each answer, and takes it back with the next request.
+  const idle = setInterval(
+    () => turns.endIdle(performance.now() - idleTimeoutMs),
+    Math.ceil(idleTimeoutMs / 32),
+  ).unref()
 
   const serve = (
     received: ReceivedHead,
@@ -294,7 +297,7 @@ export async function startListener(
     },
     close: () =>
       new Promise(resolve => {
-        stopEnding()
+        clearInterval(idle)
         server.close(() => resolve())
         // All of them: also those that never finished their handshake.
         for (const connection of connections) connection.destroy()

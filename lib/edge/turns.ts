@@ -18,6 +18,8 @@ const mostWaiting = 256
  */
 export class Turns {
   readonly #lines = new WeakMap<Duplex, Line>()
+  /** Connections that are open and had a request. */
+  readonly #used = new Map<Duplex, Line>()
   readonly #overrun: (socket: Duplex) => void
 
   /** @param overrun called before a connection is destroyed on which too many wait */
@@ -68,9 +70,11 @@ export class Turns {
     }
   }
 
-  /** Since when nothing is open on a connection that had a request; of `performance.now()`. */
-  idleSince(socket: Duplex): number | undefined {
-    return this.#lines.get(socket)?.idleSince
+  /** Ends the connections that have been without a request since then; those that never had one are others' affair. */
+  endIdle(since: number): void {
+    for (const [socket, line] of this.#used) {
+      if (line.idleSince !== undefined && line.idleSince <= since) socket.destroy()
+    }
   }
 
   /**
@@ -95,6 +99,10 @@ export class Turns {
       line = { open: undefined, idleSince: undefined, waiting: [] }
       this.#lines.set(socket, line)
       socket.on('error', ignore)
+      if (!socket.closed) {
+        this.#used.set(socket, line)
+        socket.once('close', () => this.#used.delete(socket))
+      }
     }
     return line
   }
