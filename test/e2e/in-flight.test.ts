@@ -3,7 +3,7 @@ import { kubectlAs } from './kubectl.js'
 import { until } from './until.js'
 import { modes, startInFront } from './world.js'
 
-const watch = '/api/v1/namespaces/default/pods?watch=true'
+const watch = '/api/v1/namespaces/default/pods?watch=true&timeoutSeconds=5'
 
 for (const mode of modes()) {
   t.test(`a third watch of one user is told to come later (${mode} mode)`, async t => {
