@@ -88,26 +88,33 @@ const denied = {
   err: /\(Forbidden\): impersonating this user, group, uid or extra is not allowed$/m,
 }
 
-t.test('users, groups, uids and service accounts that RBAC names are whom one is', async t => {
-  for (const [as, expected] of [
-    [['--as=oidc:alice'], /^Username +oidc:alice\nGroups +\[system:authenticated\]$/m],
-    [
-      ['--as=jane', '--as-group=testers'],
-      /^Username +jane\nGroups +\[testers system:authenticated\]$/m,
-    ],
-    [['--as=jane', '--as-uid=1234'], /^Username +jane\nUID +1234$/m],
-    [
-      ['--as=system:serviceaccount:default:deployer'],
-      /^Groups +\[system:serviceaccounts system:serviceaccounts:default system:authenticated\]$/m,
-    ],
-  ] as const) {
-    const { status, out, err } = await whoami(...as)
-    t.same([status, err], [0, ''], as.join(' '))
-    t.match(out, expected, as.join(' '))
-    t.match(out, /original-user\.impersonation-gateway\.io\/name +\[oidc:bob\]/)
-    t.match(out, /original-user\.impersonation-gateway\.io\/groups +\[oidc:viewers\]/)
-  }
-})
+t.test(
+  'users, groups, uids, extra and service accounts that RBAC names are whom one is',
+  async t => {
+    for (const [as, expected] of [
+      [['--as=oidc:alice'], /^Username +oidc:alice\nGroups +\[system:authenticated\]$/m],
+      [
+        ['--as=jane', '--as-group=testers'],
+        /^Username +jane\nGroups +\[testers system:authenticated\]$/m,
+      ],
+      [['--as=jane', '--as-uid=1234'], /^Username +jane\nUID +1234$/m],
+      [
+        ['--as=jane', '--as-user-extra=example.com/site=eu'],
+        /^Extra: example\.com\/site +\[eu\]$/m,
+      ],
+      [
+        ['--as=system:serviceaccount:default:deployer'],
+        /^Groups +\[system:serviceaccounts system:serviceaccounts:default system:authenticated\]$/m,
+      ],
+    ] as const) {
+      const { status, out, err } = await whoami(...as)
+      t.same([status, err], [0, ''], as.join(' '))
+      t.match(out, expected, as.join(' '))
+      t.match(out, /original-user\.impersonation-gateway\.io\/name +\[oidc:bob\]/)
+      t.match(out, /original-user\.impersonation-gateway\.io\/groups +\[oidc:viewers\]/)
+    }
+  },
+)
 
 t.test('extra that RBAC names is what one has, each value by itself', async t => {
   const asking = async (site: string): Promise<number> => {
@@ -125,6 +132,8 @@ t.test('everybody and everything else is denied', async t => {
     ['--as=jane', '--as-group=system:masters'],
     ['--as=jane', '--as-group=testers', '--as-group=others'],
     ['--as=jane', '--as-uid=1'],
+    ['--as=jane', '--as-user-extra=example.com/site=us'],
+    ['--as=jane', '--as-user-extra=example.com/other=eu'],
     ['--as=system:serviceaccount:default:other'],
     ['--as=system:serviceaccount:kube-system:deployer'],
   ]) {

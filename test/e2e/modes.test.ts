@@ -194,6 +194,11 @@ t.test('b: an API server that cannot be told about the issuer', async t => {
   else t.match(alice.err, 'cannot impersonate resource "groups"', 'in a group that was not named')
 })
 
+t.test('b: the API server takes the example that the page points to', async t => {
+  const example = join(root, 'examples/service-account-mode')
+  await t.resolves(shell(`kubectl apply --dry-run=server -k ${example}`))
+})
+
 t.test("d: several issuers, with the gateway's account", async t => {
   const blocks = blocksOf('d').filter(fits)
   const serve = blocks.filter(isServe)
