@@ -280,6 +280,23 @@ export const claimRows: readonly Row[] = [
     token: { claims: claims({ iss: `${issuerUrl}/` }) },
     apiServer: 'another issuer',
   },
+  ...[
+    ['an issuer', 'https://auth.example.com', ''],
+    ['an issuer with a path', 'https://auth.example.com/a/b/foo', ''],
+    ['an issuer', 'https://auth.example.com', '/c/d/bar'],
+    ['an issuer with a path', 'https://auth.example.com/a/b/foo', '/c/d/bar'],
+    ['an issuer with a slash at its end', 'https://auth.example.com/a/b/foo/', '/c/d/bar'],
+  ].map(([whose, url, path]): Row => ({
+    says: `${whose} is read about elsewhere${path === '' ? '' : ', below a path'}`,
+    configuration: one({
+      issuer: {
+        url,
+        discoveryURL: `https://discovery.example${path}/.well-known/openid-configuration`,
+      },
+    }),
+    token: { claims: claims({ iss: url }) },
+    apiServer: { user: 'jane' },
+  })),
   {
     says: 'Google’s tokens may leave the scheme out',
     configuration: one({

@@ -1,4 +1,4 @@
-import { farAway, longAgo, type Row } from './row.js'
+import { farAway, issuerUrl, longAgo, one, type Row } from './row.js'
 
 /*
  * The examples of Kubernetes' page on authentication ("Authentication configuration from a file", "Anonymous
@@ -23,6 +23,9 @@ const rules = {
     message: 'groups cannot used reserved system: prefix',
   },
 }
+/** Begun an hour ago, so that no clock is in its way. */
+const begun = Math.floor(Date.now() / 1_000) - 3_600
+const oneDay = { nbf: begun, exp: begun + 86_400 }
 const tenant = { key: 'example.com/tenant', valueExpression: 'claims.tenant' }
 
 const byClaim = {
@@ -220,6 +223,24 @@ export const documentationRows: readonly Row[] = [
     token: { claims: claims({ hd: 'example.com' }) },
     apiServer: 'rejected',
     ours: asDocumented,
+  },
+  ...[86_400, 86_401].map((lifetime): Row => ({
+    says: `the annotated file as it stands, and a token for ${lifetime} seconds`,
+    configuration: annotated(byExpression),
+    token: {
+      claims: claims({ ...oneDay, exp: oneDay.nbf + lifetime, hd: 'example.com' }),
+    },
+    apiServer: 'rejected',
+    ...(lifetime <= 86_400 && { ours: asDocumented }),
+  })),
+  {
+    says: 'its limit of a day lets a token of a day in',
+    configuration: one({
+      claimRules: [rules.lifetime],
+      mappings: { username: { claim: 'sub', prefix: '' } },
+    }),
+    token: { claims: { ...oneDay, iss: issuerUrl, aud: 'my-client', sub: 'auth' } },
+    apiServer: { user: 'auth' },
   },
   {
     says: 'the annotated file asks for hd',

@@ -1,4 +1,5 @@
 import type { Verdict } from '../../../lib/authenticate/authenticator.js'
+import type { TokenRules } from '../../../lib/authenticate/configuration.js'
 import { createIssuers, type Issuers } from '../../../lib/authenticate/issuers.js'
 import { loadConfiguration } from '../../../lib/authenticate/load-configuration.js'
 import { createMapping } from '../../../lib/authenticate/mapping.js'
@@ -82,11 +83,15 @@ export async function startJudge(): Promise<Judge> {
       )
     })
 
-  /** Any issuer, without a network. */
-  const getJson = async (address: string): Promise<unknown> =>
-    address.endsWith('/keys')
-      ? { keys: keys.map(({ jwk }) => jwk) }
-      : { issuer: issuerAt(address), jwks_uri: 'https://keys.example/keys' }
+  /** Any issuer, without a network, at the place that its rules name for it. */
+  const fetchFor =
+    (rules: readonly TokenRules[]) =>
+    async (address: string): Promise<unknown> => {
+      if (address.endsWith('/keys')) return { keys: keys.map(({ jwk }) => jwk) }
+      const named = rules.find(({ issuer }) => issuer.discoveryURL === address)?.issuer.url
+      const issuer = named ?? address.replace(/\/\.well-known\/.*$/, '')
+      return { issuer, jwks_uri: 'https://keys.example/keys' }
+    }
 
   return {
     judge: async ({ configuration, token, endpoints = {} }) => {
@@ -101,7 +106,7 @@ export async function startJudge(): Promise<Judge> {
           limits,
           signingAlgs: [...supportedAlgs],
           clockSkewSeconds: 30,
-          ...(text.includes('{{URL}}') ? {} : { getJson }),
+          ...(text.includes('{{URL}}') ? {} : { getJson: fetchFor(result.loaded.rules) }),
         },
         authority.ca,
       )
@@ -122,12 +127,6 @@ const written = (configuration: object): string =>
     kind: 'AuthenticationConfiguration',
     ...configuration,
   })
-
-/** Whose discovery document is at an address; of the rows, one names another place for it. */
-function issuerAt(address: string): string {
-  const below = address.replace(/\/\.well-known\/.*$/, '')
-  return below === 'https://discovery.example.com' ? 'https://example.com' : below
-}
 
 /** Refusals of what the API server would let pass. */
 const ours: ReadonlySet<string> = new Set(['identity_unusable', 'identity_reserved'])
