@@ -254,13 +254,18 @@ const written: ReadonlySet<string> = new Set([
 
 /** A bearer protocol is a credential on an upgrade alone; anywhere else it goes no further. */
 const withoutBearer = (value: string): string =>
-  value.includes('base64url.bearer.authorization.k8s.io.')
+  namesBearer(value)
     ? value
         .split(',')
         .map(part => part.trim())
-        .filter(part => !part.startsWith('base64url.bearer.authorization.k8s.io.'))
+        .filter(part => !part.startsWith(bearerProtocol))
         .join(', ')
     : value
+
+/** Whether a `Sec-WebSocket-Protocol` holds a bearer token. */
+export const namesBearer = (value: string): boolean => value.includes(bearerProtocol)
+
+const bearerProtocol = 'base64url.bearer.authorization.k8s.io.'
 
 const said = new WeakMap<Identity, readonly string[]>()
 

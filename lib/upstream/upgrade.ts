@@ -10,7 +10,7 @@ import { answerHeaders } from './answer.js'
 import { webSocketFrames } from './boundary.js'
 import type { ConnectionOptions, Whose } from './cluster.js'
 import { openGranted } from './granted-connection.js'
-import { assertGranted, upstreamHeaders, type GatewayCredential } from './headers.js'
+import { assertGranted, type GatewayCredential, namesBearer, upstreamHeaders } from './headers.js'
 import { whoseRefusal } from './refused-credential.js'
 import { pathBelow } from './target-path.js'
 import { tunnel, type Farewell, type Side } from './tunnel.js'
@@ -150,10 +150,11 @@ function ask(
     })
     request.once('upgrade', (message: IncomingMessage, socket: Duplex, early: Buffer) => {
       socket.on('error', ignore)
-      const wrong =
-        message.headers.upgrade?.toLowerCase() === head.upgrade
-          ? flawOf(message)
-          : 'switched to a protocol nobody asked for'
+      const isAskedFor =
+        message.headers.upgrade?.toLowerCase() === head.upgrade &&
+        // The client's credential was never offered: whoever chooses it would send it back.
+        !namesBearer(message.headers['sec-websocket-protocol'] ?? '')
+      const wrong = isAskedFor ? flawOf(message) : 'switched to a protocol nobody asked for'
       if (wrong !== undefined) fail(new Refusal('upstream_malformed', wrong))
       if (answered()) {
         if (early.length > 0) socket.unshift(early)

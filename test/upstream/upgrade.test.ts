@@ -324,6 +324,16 @@ t.test('an answer that an upgrade cannot have is a 502, and not a byte of it pas
     ['101 to h2c', bytes(`${switchedTo('h2c')}${evil}`)],
     ['101 to two', bytes(`${switchedTo('websocket', 'Upgrade: evil')}${evil}`)],
     ['101 to a list', bytes(`${switchedTo('websocket, evil')}${evil}`)],
+    [
+      '101 that chooses a bearer token',
+      bytes(
+        switchedTo(
+          'websocket',
+          'Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.eC55Lno',
+          'X-Evil: x',
+        ),
+      ),
+    ],
     ['no HTTP', bytes(`${evil}\r\n\r\n`)],
     ['half a head', bytes('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nX-Evil: x')],
     ['a huge head', bytes(`${switchedTo('websocket', `X-Evil: ${'x'.repeat(300_000)}`)}${evil}`)],
