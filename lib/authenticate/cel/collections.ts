@@ -2,7 +2,7 @@ import { EvaluationFailure, Uncompilable } from './fault.js'
 import { spend } from './frame.js'
 import type { Compile, Compiled, Scope } from './scope.js'
 import type { Node } from './syntax.js'
-import { isDynamic, join, sameType, showType, type Type } from './types.js'
+import { alike, join, showType, type Type } from './types.js'
 import { mapKey, Optional, typeName, type Value } from './values.js'
 
 export function compileList(
@@ -105,9 +105,7 @@ function commonType(elements: readonly Typed[], { mixed }: Scope): Type {
       common = joined ?? 'dyn'
       continue
     }
-    // Of dyn and null nothing is said but that they may stand in one place.
-    const loose = [type, common].some(it => isDynamic(it) || it === 'null_type')
-    if (joined === undefined || (loose && common !== 'none' && !sameType(common, type))) {
+    if (joined === undefined || !alike(common, type)) {
       throw new Uncompilable(
         at,
         `expected type '${showType(common)}' but found '${showType(type)}'`,

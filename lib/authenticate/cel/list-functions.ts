@@ -123,6 +123,8 @@ function sorted(items: List): List {
   if (!items.every(item => typeName(item) === typeName(first))) {
     throw new EvaluationFailure('list elements must have the same type')
   }
+  // One alone has to have an order, too.
+  compare(first, first, 'sort')
   return items.toSorted((one, other) => compare(one, other, 'sort') ?? 0)
 }
 

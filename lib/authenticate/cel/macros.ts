@@ -314,6 +314,7 @@ function compileSortBy(macro: Macro): Compiled {
       if (keyed.some(([key]) => typeName(key) !== typeName(first?.[0] ?? null))) {
         throw new EvaluationFailure('list elements must have the same type')
       }
+      if (first !== undefined) compare(first[0], first[0], 'sortBy')
       spend(frame, keyed.length)
       return keyed
         .toSorted(([one], [other]) => compare(one, other, 'sortBy') ?? 0)

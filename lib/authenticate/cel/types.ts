@@ -60,8 +60,20 @@ const names: Readonly<Record<string, string>> = {
   user: 'kubernetes.UserInfo',
 }
 
-export function sameType(one: Type, other: Type): boolean {
+function sameType(one: Type, other: Type): boolean {
   return showType(one) === showType(other)
+}
+
+/** Whether two elements of a literal are of one type, as far as that is known: of an empty list it is not. */
+export function alike(one: Type, other: Type): boolean {
+  if (one === 'none' || other === 'none') return true
+  if (typeof one === 'string' || typeof other === 'string') return one === other
+  if ('list' in one && 'list' in other) return alike(one.list, other.list)
+  if ('optional' in one && 'optional' in other) return alike(one.optional, other.optional)
+  if ('map' in one && 'map' in other) {
+    return alike(one.map[0], other.map[0]) && alike(one.map[1], other.map[1])
+  }
+  return false
 }
 
 /** Whether a value of `actual` may stand where `formal` is asked for; binds the parameters in `formal`. */
@@ -116,8 +128,9 @@ const nullable: ReadonlySet<string> = new Set([
 export function join(one: Type, other: Type): Type | undefined {
   if (one === 'none') return other
   if (other === 'none') return one
-  if (isDynamic(one)) return one
+  // Of two that are open the later one counts, as in cel-go.
   if (isDynamic(other)) return other
+  if (isDynamic(one)) return one
   if (one === 'null_type' || other === 'null_type') {
     return isNullable(one) && isNullable(other) ? other : undefined
   }
