@@ -72,7 +72,9 @@ export function tunnel(
       resolve({ bytes, broken })
     }
     const looking = setInterval(() => {
-      for (const { stream } of [client, upstream]) if (isGone(stream)) stream.destroy()
+      if (isGone(client.stream)) client.stream.destroy()
+      // What it said before is still there to be read, by a client that takes its time.
+      if (upstream.stream.readableEnded && isGone(upstream.stream)) upstream.stream.destroy()
     }, lookMs)
     looking.unref()
     whenClosed(client.stream, () => over('client', client, upstream))

@@ -18,7 +18,8 @@ for (const [secure, endsWhenAsked] of [
     `who goes while nothing is read from it is found out, and the other cut (${over})`,
     async t => {
       for (const who of ['client', 'API server']) {
-        for (const halfClosed of [true, false]) {
+        // What an API server said before it went is still there for a client that reads slowly.
+        for (const halfClosed of who === 'client' ? [true, false] : [true]) {
           const { client, there, over } = await opened(t, {
             tls: secure,
             endsWhenAsked,
@@ -57,4 +58,28 @@ t.test('who takes no more of the last words of a client that broke off is cut', 
   const alive = setInterval(() => undefined, 1_000)
   t.strictSame(await over, { bytes: 0, broken: 'client' })
   clearInterval(alive)
+})
+
+t.test('an API server that is gone is read to its end', async t => {
+  const noPeer = { _handle: { getpeername: () => -107 } }
+  const upstream = Object.assign(new Duplex({ read: () => undefined }), noPeer)
+  const pieces: Buffer[] = []
+  const client = new Duplex({
+    read: () => undefined,
+    write: (piece: Buffer, _, done) => {
+      pieces.push(piece)
+      done()
+    },
+  })
+  const over = tunnel(
+    { stream: client, cut: () => void client.destroy() },
+    { stream: upstream, cut: () => void upstream.destroy() },
+    { lookMs: 5 },
+  )
+  await pause(100)
+  t.equal(upstream.destroyed, false)
+  upstream.push('exit code')
+  upstream.push(null)
+  t.strictSame(await over, { bytes: 9, broken: 'upstream' })
+  t.equal(Buffer.concat(pieces).toString(), 'exit code')
 })
