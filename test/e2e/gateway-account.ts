@@ -82,6 +82,9 @@ export async function tokenOf({ url, ca, admin }: Where, name: string): Promise<
   }
 }
 
+/** The account that gateways share, by a name that no page of ours gives to another. */
+export const accountOfAll = 'gateway-of-all'
+
 /** A name for the account that this role is for. */
 export const accountName = (printed: string): string =>
   `impersonation-gateway-${createHash('sha256').update(printed).digest('hex').slice(0, 8)}`

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { apiClient } from './api-client.js'
 import { auditEvent } from './audit.js'
+import { accountOfAll } from './gateway-account.js'
 import { kubectlAs } from './kubectl.js'
 import { inBothModes, world } from './world.js'
 
@@ -55,7 +56,7 @@ inBothModes(t, (t, gateway, mode) => {
       username: 'oidc:alice',
       groups: ['oidc:developers', 'oidc:ünïcode ✓', 'system:authenticated'],
     }
-    const itself = { username: 'system:serviceaccount:default:impersonation-gateway' }
+    const itself = { username: `system:serviceaccount:default:${accountOfAll}` }
     const event = await auditEvent(gateway.apiServer, id)
     t.match(event, {
       verb: 'list',

@@ -10,7 +10,7 @@ import { findKubectl, unpackKubectl } from '../../lib/demo/kubectl.js'
 import { findBinaries, NoBinaries, versionOf, type Binaries } from './binaries.js'
 import { startCluster } from './cluster.js'
 import { closingLine, readCounts, type Counts } from './counts.js'
-import { gatewayAccount } from './gateway-account.js'
+import { accountOfAll, gatewayAccount } from './gateway-account.js'
 import { seed, users } from './seed.js'
 import { handOver, issuerFlags, rightsFlags, type User, type World } from './world.js'
 
@@ -111,7 +111,7 @@ async function setUp(
   const gatewayToken = await gatewayAccount(
     { teardown: end => closers.push(end) },
     { url: apiServer.url, ca, admin, kubectl },
-    'impersonation-gateway',
+    accountOfAll,
     rightsFlags(issuerFlags(issuer), way.impersonation),
   )
   const world: World = {

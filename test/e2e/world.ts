@@ -33,7 +33,7 @@ export interface World {
   readonly impersonation: Impersonation
   /** Whether the API server has constrained impersonation. */
   readonly constrainable: boolean
-  /** Of the service account `impersonation-gateway`, which holds what `rbac` prints for `issuerFlags`. */
+  /** Of the service account `accountOfAll`, which holds what `rbac` prints for `issuerFlags`. */
   readonly gatewayToken: string
   readonly kubectl: string
   /** One more, of another version, where there is one on `PATH`. */
