@@ -15,49 +15,86 @@ import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { buildFromDebian, debianNames, debianRelease } from './debian.js'
 
 /** Paths of the programs that make a cluster. */
 export interface Binaries {
   readonly etcd: string
   readonly 'kube-apiserver': string
-  readonly kwok: string
-  readonly 'exec-node': string
+  /** What plays the nodes; only Go builds it. */
+  readonly nodes?: { readonly kwok: string; readonly 'exec-node': string }
 }
 
 /** There are no such programs, and no way to them; the message is a sentence for the terminal. */
 export class NoBinaries extends Error {}
 
-const packages: Readonly<Record<keyof Binaries, string>> = {
+const packages = {
   etcd: 'go.etcd.io/etcd/server/v3',
   'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
   kwok: 'sigs.k8s.io/kwok/cmd/kwok',
   'exec-node': './exec-node',
-}
-const names = Object.keys(packages) as readonly (keyof Binaries)[]
+} as const
+type Name = keyof typeof packages
+const names = Object.keys(packages) as readonly Name[]
 const here = fileURLToPath(new URL('.', import.meta.url))
 
 /**
  * Finds the programs: in the folder that `KUBEBUILDER_ASSETS` names; else in a cache folder of the user, named after the
- * versions that `go.mod` pins. What is in neither is built into the latter, once, when Go is at hand.
+ * versions that `go.mod` pins. What is in neither is built into the latter, once, when Go is at hand. Without Go it is
+ * a control plane alone: the one of that folder; else Debian's, which is older, built once as well.
  * @throws NoBinaries
  */
 export async function findBinaries(say: (line: string) => void): Promise<Binaries> {
   const assets = process.env['KUBEBUILDER_ASSETS']
-  const cache = cacheFolder()
-  const path = (name: string): string | undefined =>
-    [assets, cache]
-      .filter(folder => folder !== undefined)
-      .map(folder => join(folder, name))
-      .find(runnable)
-  const missing = names.filter(name => path(name) === undefined)
-  if (missing.length > 0) await build(missing, cache, say)
-  const found = (name: keyof Binaries): string => path(name) ?? join(cache, name)
-  return {
-    etcd: found('etcd'),
-    'kube-apiserver': found('kube-apiserver'),
-    kwok: found('kwok'),
-    'exec-node': found('exec-node'),
+  const folders = [...(assets === undefined ? [] : [assets]), cacheFolder(`e2e-${pinned()}`)]
+  const missing = names.filter(name => find(name, folders) === undefined)
+  if (missing.length > 0) {
+    const fault = await faultOfGo()
+    if (fault !== undefined) return await controlPlane(folders, { missing, fault }, say)
+    await build(missing, cacheFolder(`e2e-${pinned()}`), say)
   }
+  const nodes = { kwok: found('kwok', folders), 'exec-node': found('exec-node', folders) }
+  return { ...pair(folders), nodes }
+}
+
+/** What there is without nodes. */
+async function controlPlane(
+  folders: readonly string[],
+  { missing, fault }: { readonly missing: readonly Name[]; readonly fault: string },
+  say: (line: string) => void,
+): Promise<Binaries> {
+  const without = 'what needs newer ones, or nodes, is skipped'
+  if (debianNames.every(name => find(name, folders) !== undefined)) {
+    say(`${fault}: the API server is tried without ${missing.join(' and ')}; ${without}`)
+    return pair(folders)
+  }
+  const debian = debianRelease()
+  if ('fault' in debian) {
+    throw new NoBinaries(
+      `not found: ${missing.join(', ')}. They are built with Go ${leastGo} or newer, but ${fault}. Install it (it fetches what go.mod asks for), or name a folder that has these programs in KUBEBUILDER_ASSETS. Nor can those of Debian be had: ${debian.fault}.`,
+    )
+  }
+  const cache = cacheFolder(`e2e-debian-${debian.codename}`)
+  say(`${fault}: taking the control plane of Debian ${debian.codename}; ${without}`)
+  if (debianNames.some(name => find(name, [cache]) === undefined)) {
+    say(`building it into ${cache}; this happens once, and takes a while`)
+    await buildFromDebian(cache, debian.codename, say)
+  }
+  return pair([cache])
+}
+
+const pair = (folders: readonly string[]) => ({
+  etcd: found('etcd', folders),
+  'kube-apiserver': found('kube-apiserver', folders),
+})
+
+const find = (name: Name, folders: readonly string[]): string | undefined =>
+  folders.map(folder => join(folder, name)).find(runnable)
+
+function found(name: Name, folders: readonly string[]): string {
+  const path = find(name, folders)
+  if (path === undefined) throw new NoBinaries(`${name} is in none of ${folders.join(', ')}`)
+  return path
 }
 
 /** The first line of what a program says of its version. */
@@ -67,16 +104,10 @@ export async function versionOf(path: string, ...args: readonly string[]): Promi
 }
 
 async function build(
-  missing: readonly (keyof Binaries)[],
+  missing: readonly Name[],
   cache: string,
   say: (line: string) => void,
 ): Promise<void> {
-  const fault = await faultOfGo()
-  if (fault !== undefined) {
-    throw new NoBinaries(
-      `not found: ${missing.join(', ')}. They are built with Go ${leastGo} or newer, but ${fault}. Install it (it fetches what go.mod asks for), or name a folder that has these programs in KUBEBUILDER_ASSETS.`,
-    )
-  }
   say(`building ${missing.join(', ')} into ${cache}; this happens once, and takes a while`)
   mkdirSync(cache, { recursive: true })
   // A program that is half written is never found under its name.
@@ -143,13 +174,18 @@ function versionStamp(): string {
 
 const read = (name: string): Buffer => readFileSync(join(here, name))
 
-function cacheFolder(): string {
+/** Says which programs are meant. */
+function pinned(): string {
   const state = createHash('sha256')
   for (const name of ['go.mod', 'go.sum', 'exec-node/main.go']) {
     state.update(read(name))
   }
+  return state.digest('hex').slice(0, 16)
+}
+
+function cacheFolder(name: string): string {
   const caches = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
-  return join(caches, 'impersonation-gateway', `e2e-${state.digest('hex').slice(0, 16)}`)
+  return join(caches, 'impersonation-gateway', name)
 }
 
 function runnable(path: string): boolean {

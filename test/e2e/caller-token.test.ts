@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { auditEvent } from './audit.js'
 import { kubectlAs } from './kubectl.js'
+import { needs } from './needs.js'
 import { startInFront } from './world.js'
 
-t.test('auto: an API server that sees the same caller is not told who it is', async t => {
+const when = needs('self-subject-review', 'nodes')
+t.test('auto: an API server that sees the same caller is not told who it is', when, async t => {
   const gateway = await startInFront(t, { mode: 'caller' })
   const id = randomUUID()
   const headers = { 'Audit-ID': id }
@@ -29,7 +31,8 @@ t.test('auto: an API server that sees the same caller is not told who it is', as
   )
 })
 
-t.test('auto: one that sees another caller decides whether he may be the mapped one', async t => {
+const can = needs('self-subject-review')
+t.test('auto: one that sees another caller decides if he may be the mapped one', can, async t => {
   const flags = ['--oidc-username-prefix=other:', '--oidc-groups-prefix=other:']
   const gateway = await startInFront(t, { mode: 'caller', flags })
   const alice = kubectlAs(t, 'alice', gateway)

@@ -15,7 +15,7 @@ export interface ApiServer {
   readonly auditLog: string
 }
 
-/** A Kubernetes cluster whose control plane is real and whose nodes are not. */
+/** A Kubernetes cluster whose control plane is real and whose nodes are not, or not there. */
 export interface Cluster {
   readonly ca: string
   /** Of `system:masters`. */
@@ -30,6 +30,8 @@ export interface Cluster {
   readonly nodeFolder: string
   /** What `logs` shows and `attach` follows, in the format of container runtimes. */
   readonly containerLog: string
+  /** Whether anything answers where kubelets would. */
+  readonly nodes: boolean
   /** Addresses of kubelets, by the name of the node. */
   readonly kubeletPorts: Readonly<Record<'kwok' | 'exec', number>>
   close(): Promise<void>
@@ -45,7 +47,7 @@ export interface ClusterOptions {
 
 /**
  * Starts etcd, two kube-apiservers (RBAC on, anonymous off), kwok for the nodes, and a node that runs commands
- * as a kubelet does; all on the loopback. Resolves when all of them are ready.
+ * as a kubelet does, as far as there are programs for nodes; all on the loopback. Resolves when all of them are ready.
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { binaries, folder } = options
@@ -58,13 +60,13 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const [etcd = 0, peer = 0, plain = 0, trusting = 0, kwok = 0, exec = 0] = await freePorts(6)
     const authority = createAuthority('cluster')
     const files = await writeFiles(folder, authority, options)
-    const start = (name: string, path: string, args: readonly string[]): ServerProcess => {
+    const start: Start = (name, path, args) => {
       const server = startServer(name, path, args, { folder })
       running.push(server)
       return server
     }
     await start('etcd', binaries.etcd, etcdFlags(join(folder, 'etcd'), etcd, peer)).ready(() =>
-      answers(`http://127.0.0.1:${etcd}/readyz`),
+      answers(`http://127.0.0.1:${etcd}/health`),
     )
 
     const admin = await authority.issue({
@@ -96,31 +98,11 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       '--oidc-groups-prefix=oidc:',
     ])
 
-    const kubeconfig = writeKubeconfig(
-      folder,
-      { server: first.url, ca: authority.ca, clientCert: admin },
-      'kwok.kubeconfig',
-    )
-    await start('kwok', binaries.kwok, [
-      `--config=${files.kwok}`,
-      `--kubeconfig=${kubeconfig}`,
-      '--manage-all-nodes=true',
-      '--node-ip=127.0.0.1',
-      `--node-port=${kwok}`,
-      `--server-address=127.0.0.1:${kwok}`,
-      `--tls-cert-file=${files.cert}`,
-      `--tls-private-key-file=${files.key}`,
-    ]).ready(() => answers(`http://127.0.0.1:${kwok}/healthz`))
-    const execNode = start('exec-node', binaries['exec-node'], [
-      `--listen=127.0.0.1:${exec}`,
-      `--tls-cert-file=${files.cert}`,
-      `--tls-private-key-file=${files.key}`,
-      `--client-ca-file=${files.ca}`,
-      `--folder=${files.nodeFolder}`,
-    ])
-    const kubelet = apiClient({ url: `https://127.0.0.1:${exec}`, ca: authority.ca }, admin)
-    await execNode.ready(async () => (await kubelet.ask('GET', '/healthz')).status === 200)
-    kubelet.close()
+    const ports = { kwok, exec }
+    if (binaries.nodes !== undefined) {
+      const server = { url: first.url, ca: authority.ca, admin }
+      await startNodes(start, binaries.nodes, { server, files, ports })
+    }
     return {
       ca: authority.ca,
       admin,
@@ -129,13 +111,54 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       apiServerFlags: common,
       nodeFolder: files.nodeFolder,
       containerLog: files.containerLog,
-      kubeletPorts: { kwok, exec },
+      nodes: binaries.nodes !== undefined,
+      kubeletPorts: ports,
       close,
     }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+type Start = (name: string, path: string, args: readonly string[]) => ServerProcess
+
+interface NodesOptions {
+  readonly server: { readonly url: string; readonly ca: string; readonly admin: KeyPair }
+  readonly files: Files
+  readonly ports: Cluster['kubeletPorts']
+}
+
+async function startNodes(
+  start: Start,
+  programs: NonNullable<Binaries['nodes']>,
+  { server: { url, ca, admin }, files, ports }: NodesOptions,
+): Promise<void> {
+  const kubeconfig = writeKubeconfig(
+    files.folder,
+    { server: url, ca, clientCert: admin },
+    'kwok.kubeconfig',
+  )
+  await start('kwok', programs.kwok, [
+    `--config=${files.kwok}`,
+    `--kubeconfig=${kubeconfig}`,
+    '--manage-all-nodes=true',
+    '--node-ip=127.0.0.1',
+    `--node-port=${ports.kwok}`,
+    `--server-address=127.0.0.1:${ports.kwok}`,
+    `--tls-cert-file=${files.cert}`,
+    `--tls-private-key-file=${files.key}`,
+  ]).ready(() => answers(`http://127.0.0.1:${ports.kwok}/healthz`))
+  const execNode = start('exec-node', programs['exec-node'], [
+    `--listen=127.0.0.1:${ports.exec}`,
+    `--tls-cert-file=${files.cert}`,
+    `--tls-private-key-file=${files.key}`,
+    `--client-ca-file=${files.ca}`,
+    `--folder=${files.nodeFolder}`,
+  ])
+  const kubelet = apiClient({ url: `https://127.0.0.1:${ports.exec}`, ca }, admin)
+  await execNode.ready(async () => (await kubelet.ask('GET', '/healthz')).status === 200)
+  kubelet.close()
 }
 
 const etcdFlags = (data: string, port: number, peer: number): readonly string[] => [
@@ -189,6 +212,7 @@ async function writeFiles(folder: string, authority: Authority, options: Cluster
   })
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   return {
+    folder,
     ca: file('ca.crt', authority.ca),
     cert: file('serving.crt', serving.cert),
     key: file('serving.key', serving.key),

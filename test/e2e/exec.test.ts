@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { kubectlAs, type Kubectl } from './kubectl.js'
+import { needs } from './needs.js'
 import { until } from './until.js'
 import { inBothModes, world } from './world.js'
 
@@ -15,7 +16,7 @@ const transports = {
 
 const decisions = { gateway: 'gateway_impersonating', caller: 'own_token' } as const
 
-inBothModes(t, (t, gateway, mode) => {
+inBothModes(t, needs('nodes'), (t, gateway, mode) => {
   const kubectl = kubectlAs(t, 'alice', gateway)
 
   for (const [transport, { method, env }] of Object.entries(transports)) {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { kubectlAs } from './kubectl.js'
+import { needs } from './needs.js'
 import { until } from './until.js'
 import { inBothModes, world, type GatewayInFront } from './world.js'
 
@@ -18,7 +19,7 @@ const numbered = (name: string, count: number): readonly string[] =>
 
 const text = (lines: readonly string[]): string => lines.map(line => `${line}\n`).join('')
 
-inBothModes(t, (t, gateway) => {
+inBothModes(t, needs('nodes'), (t, gateway) => {
   const kubectl = kubectlAs(t, 'alice', gateway)
 
   t.test('logs shows what there is', async t => {

@@ -42,7 +42,9 @@ async function main(words: readonly string[]): Promise<number> {
   }
   // What was started ends with us, however we end.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
-  const constrainable = await hasConstrained(binaries)
+  const minor = await minorOf(binaries)
+  // Kubernetes 1.36 brought it without a feature gate.
+  const constrainable = minor >= 36
   const runs: Run[] = []
   for (const impersonation of ways) {
     if (impersonation === 'legacy' || constrainable) {
@@ -86,11 +88,10 @@ async function inCluster(files: readonly string[], binaries: Binaries, way: Way)
   }
 }
 
-/** Kubernetes 1.36 brought it without a feature gate. */
-async function hasConstrained(binaries: Binaries): Promise<boolean> {
-  const [, major = 0, minor = 0] =
-    /v(\d+)\.(\d+)/.exec(await versionOf(binaries['kube-apiserver']))?.map(Number) ?? []
-  return major > 1 || minor >= 36
+/** Which 1.x of Kubernetes the API server is. */
+async function minorOf(binaries: Binaries): Promise<number> {
+  const [, minor] = /v1\.(\d+)/.exec(await versionOf(binaries['kube-apiserver'])) ?? []
+  return Number(minor)
 }
 
 async function setUp(
@@ -119,7 +120,12 @@ async function setUp(
     admin,
     apiServer,
     trusting,
-    kubeApiServer: { program: binaries['kube-apiserver'], flags: cluster.apiServerFlags },
+    kubeApiServer: {
+      program: binaries['kube-apiserver'],
+      minor: await minorOf(binaries),
+      flags: cluster.apiServerFlags,
+    },
+    nodes: cluster.nodes,
     nodeFolder,
     containerLog,
     issuer: { url: issuer.url, ca: issuer.ca, clientId: issuer.clientId },
@@ -180,7 +186,7 @@ async function versions(binaries: Binaries): Promise<readonly string[]> {
   return [
     await versionOf(binaries['kube-apiserver']),
     await versionOf(binaries.etcd),
-    await versionOf(binaries.kwok),
+    binaries.nodes === undefined ? 'no nodes' : await versionOf(binaries.nodes.kwok),
     `kubectl ${await kubectlVersion(kubectl)}`,
     ...(otherKubectl === undefined
       ? []

@@ -1,9 +1,13 @@
 import t from 'tap'
 import { kubectlAs } from './kubectl.js'
+import { needs } from './needs.js'
 import { modes, startInFront, world } from './world.js'
 
 const program = world().otherKubectl
-const skip = program === undefined && 'there is no kubectl of another version on PATH'
+const skip =
+  program === undefined
+    ? 'there is no kubectl of another version on PATH'
+    : needs('self-subject-review', 'nodes').skip
 
 for (const mode of modes()) {
   t.test(`a kubectl of another version finds its way (${mode} mode)`, { skip }, async t => {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import t from 'tap'
 import { kubectlAs, type Ongoing } from './kubectl.js'
+import { needs } from './needs.js'
 import { until } from './until.js'
 import { inBothModes } from './world.js'
 
@@ -11,7 +12,7 @@ const transports = {
   'SPDY/3.1': { KUBECTL_PORT_FORWARD_WEBSOCKETS: 'false' },
 } as const
 
-inBothModes(t, (t, gateway) => {
+inBothModes(t, needs('nodes'), (t, gateway) => {
   const kubectl = kubectlAs(t, 'alice', gateway)
 
   for (const [transport, env] of Object.entries(transports)) {

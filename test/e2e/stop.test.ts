@@ -1,11 +1,13 @@
 import t from 'tap'
 import { kubectlAs } from './kubectl.js'
+import { needs } from './needs.js'
 import { until } from './until.js'
 import { modes, startInFront } from './world.js'
 
 for (const mode of modes()) {
   t.test(
     `SIGTERM: watches end as if they were over, commands get to their end (${mode} mode)`,
+    needs('nodes'),
     async t => {
       const flags = ['--shutdown-grace-period=20s']
       const gateway = await startInFront(t, { mode, flags })

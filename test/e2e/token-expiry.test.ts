@@ -4,13 +4,14 @@ import t from 'tap'
 import { startIssuer } from '../../lib/demo/issuer.js'
 import { tempDir } from '../actors/files.js'
 import { kubectlAs } from './kubectl.js'
+import { needs } from './needs.js'
 import { users } from './seed.js'
 import { until } from './until.js'
 import { startInFront, world } from './world.js'
 
 const tokenSeconds = 20
 
-t.test('streams of kubectl end with its token', async t => {
+t.test('streams of kubectl end with its token', needs('nodes'), async t => {
   const issuer = await startIssuer({ users, tokenSeconds })
   t.teardown(() => issuer.close())
   const ca = join(tempDir(t), 'issuer.crt')

@@ -1,8 +1,9 @@
 import t from 'tap'
 import { Agent, WebSocket } from 'undici'
+import { needs } from './needs.js'
 import { inBothModes, world } from './world.js'
 
-inBothModes(t, (t, gateway) => {
+inBothModes(t, needs('nodes'), (t, gateway) => {
   t.test('a browser without headers of its own execs with its token as a subprotocol', async t => {
     const dispatcher = new Agent({ connect: { ca: gateway.ca } })
     t.teardown(() => dispatcher.destroy())

@@ -24,7 +24,14 @@ export interface World {
   readonly apiServer: ApiServer
   readonly trusting: ApiServer
   /** To start one more of the same cluster; without its port, its log of audit, and whose tokens it takes. */
-  readonly kubeApiServer: { readonly program: string; readonly flags: readonly string[] }
+  readonly kubeApiServer: {
+    readonly program: string
+    /** Which 1.x of Kubernetes it is. */
+    readonly minor: number
+    readonly flags: readonly string[]
+  }
+  /** Whether nodes answer for their pods. */
+  readonly nodes: boolean
   readonly nodeFolder: string
   readonly containerLog: string
   readonly issuer: { readonly url: string; readonly ca: string; readonly clientId: string }
@@ -122,17 +129,22 @@ async function tokenFor(t: Teardown, flags: readonly string[], rights: readonly 
   return await gatewayAccount(t, where, accountName(printed), wanted)
 }
 
-/** Declares the same tests for a gateway in either mode, which each finds running. */
+/** Declares the same tests for a gateway in either mode, which each finds running; unless they are to be skipped. */
 export function inBothModes(
   t: Test,
+  options: { readonly skip: false | string },
   declare: (t: Test, gateway: GatewayInFront, mode: Mode) => Promise<void> | void,
 ): void {
   for (const mode of modes()) {
-    t.test(`in ${mode} mode`, async t => {
+    t.test(`in ${mode} mode`, options, async t => {
       await declare(t, await startInFront(t, { mode }), mode)
     })
   }
 }
+
+/** An API server without SelfSubjectReview cannot say for whom it takes the caller: it is told nothing, unless a test is about that. */
+const callerFlags = (): readonly string[] =>
+  world().kubeApiServer.minor >= 28 ? [] : ['--impersonation=never']
 
 /** Starts the built program, and ends it with the test. */
 export async function startInFront(t: Teardown, options: InFrontOptions): Promise<GatewayInFront> {
@@ -160,7 +172,7 @@ export async function startInFront(t: Teardown, options: InFrontOptions): Promis
     ...issuerFlags(issuer),
     `--oidc-ca-file=${issuerCa}`,
     `--kubeconfig=${kubeconfig}`,
-    ...(options.mode === 'gateway' ? ['--unsafe-use-service-account-token'] : []),
+    ...(options.mode === 'gateway' ? ['--unsafe-use-service-account-token'] : callerFlags()),
   ].filter(isOpen)
   const running = await startGatewayProcess(t, [...needed, ...flags], { from: 'dist' })
   const server = { url: `https://127.0.0.1:${running.port}`, ca: authority.ca }

@@ -2,9 +2,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { kubectlAs } from './kubectl.js'
+import { needs } from './needs.js'
 import { inBothModes } from './world.js'
 
-inBothModes(t, async (t, gateway) => {
+inBothModes(t, needs(), async (t, gateway) => {
   const kubectl = kubectlAs(t, 'alice', gateway)
   // Of whoever was here before.
   await gateway.behind.must('DELETE', '/api/v1/namespaces/default/configmaps')
@@ -74,7 +75,7 @@ inBothModes(t, async (t, gateway) => {
     t.equal(await dataOf('edited'), '{"k":"after"}')
   })
 
-  t.test('a pod that is deleted is waited for', async t => {
+  t.test('a pod that is deleted is waited for', needs('nodes'), async t => {
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'brief' } }
     const spec = { nodeName: 'kwok', containers: [{ name: 'main', image: 'none' }] }
     const input = JSON.stringify({ ...pod, spec })
