@@ -1,26 +1,23 @@
-import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
-import { KubeConfig, type Cluster as KubeCluster } from '@kubernetes/client-node'
 import { Pool } from 'undici'
 import { facts } from '../channels.js'
 import { Secret } from '../secret.js'
-import { credentialOf, serviceAccount, type CredentialSource, type Proof } from './credential.js'
+import {
+  ClusterFault,
+  findTarget,
+  said,
+  type Target,
+  type TargetOptions,
+} from './cluster-target.js'
+import type { Proof } from './credential.js'
 import type { GrantedDispatcher } from './granted-dispatcher.js'
 import type { GatewayCredential } from './headers.js'
 import { noticingConnector } from './reset.js'
 import { createCredentialCheck } from './refused-credential.js'
 import { askWhetherTaken, type ReviewDispatcher } from './review.js'
 
-export interface ClusterOptions {
-  /** Path of a kubeconfig; without it, the cluster that this process runs in. */
-  readonly kubeconfig?: string
-  /** @default the kubeconfig's current context */
-  readonly context?: string
-  /** Whether the kubeconfig user's (or service account's) credential is used. Without it, it is never read. */
-  readonly useOwnCredential: boolean
+export interface ClusterOptions extends TargetOptions {
   /**
    * An exec plugin is not run for it; then there is none. For those who ask the API server nothing.
    * @default false
@@ -30,8 +27,6 @@ export interface ClusterOptions {
   readonly intervalMs?: number
   /** How long what is found there must stand before it is taken: half of it may have been written. @default 1_000 ms */
   readonly settleMs?: number
-  /** @default process.env */
-  readonly env?: NodeJS.ProcessEnv
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
@@ -68,27 +63,6 @@ export interface Cluster {
 
 /** Whose credential a connection is for: our client certificate is a credential too. */
 export type Whose = 'caller' | 'gateway'
-
-/** A cluster that cannot be used as configured; the message says what to change. */
-export class ClusterFault extends Error {
-  override readonly name = 'ClusterFault'
-  /** One line a fault, as the command line reports them. */
-  readonly faults: readonly string[]
-
-  constructor(message: string) {
-    super(message)
-    this.faults = [message]
-  }
-}
-
-interface Target {
-  readonly url: URL
-  readonly ca: string | undefined
-  readonly serverName: string | undefined
-  readonly verify: boolean
-  readonly namespace: string
-  readonly source: CredentialSource | undefined
-}
 
 /** Where the API server is, how it is trusted, and what certificate we show it; for `node:http` and `node:https`. */
 export interface ConnectionOptions {
@@ -348,133 +322,3 @@ const isSame = (one: Found, other: Found): boolean =>
   one.target.url.href === other.target.url.href &&
   one.proof?.authorization === other.proof?.authorization &&
   fingerprint(one.target, one.proof) === fingerprint(other.target, other.proof)
-
-function findTarget(options: ClusterOptions, last?: Target): Target {
-  return options.kubeconfig === undefined
-    ? inCluster(options, last)
-    : fromKubeconfig(options.kubeconfig, options, last)
-}
-
-function inCluster({ useOwnCredential, env = process.env }: ClusterOptions, last?: Target): Target {
-  const host = env['KUBERNETES_SERVICE_HOST']
-  const port = env['KUBERNETES_SERVICE_PORT']
-  if (host === undefined || port === undefined) {
-    throw new ClusterFault('no API server: give --kubeconfig, or run inside a cluster')
-  }
-  return {
-    url: serverUrl(`https://${host.includes(':') ? `[${host}]` : host}:${port}`),
-    ca: authority(
-      readText('/var/run/secrets/kubernetes.io/serviceaccount/ca.crt', 'the cluster CA'),
-      'the cluster CA',
-    ),
-    serverName: undefined,
-    verify: true,
-    namespace: ownNamespace(),
-    source: useOwnCredential ? (last?.source ?? serviceAccount()) : undefined,
-  }
-}
-
-/** Only what is asked about depends on it: a pod without the file is no fault. */
-function ownNamespace(): string {
-  const path = '/var/run/secrets/kubernetes.io/serviceaccount/namespace'
-  try {
-    const namespace = readFileSync(path, 'utf8').trim()
-    return namespace === '' ? 'default' : namespace
-  } catch {
-    return 'default'
-  }
-}
-
-function fromKubeconfig(
-  path: string,
-  { context, useOwnCredential }: ClusterOptions,
-  last?: Target,
-): Target {
-  const text = readText(path, '--kubeconfig')
-  const config = new KubeConfig()
-  try {
-    config.loadFromString(text)
-    config.makePathsAbsolute(dirname(path))
-  } catch (error) {
-    throw new ClusterFault(`--kubeconfig ${path} is not a kubeconfig${placeOf(error)}`)
-  }
-  if (context !== undefined) config.setCurrentContext(context)
-  const current = config.getContextObject(config.getCurrentContext())
-  if (!current) {
-    throw new ClusterFault(
-      `--kubeconfig ${path} has no context "${config.getCurrentContext()}"; it has ${
-        config
-          .getContexts()
-          .map(({ name }) => `"${name}"`)
-          .join(', ') || 'none'
-      }`,
-    )
-  }
-  const cluster = config.getCluster(current.cluster)
-  if (!cluster) throw new ClusterFault(`--kubeconfig ${path} has no cluster "${current.cluster}"`)
-  if (cluster.proxyUrl !== undefined) {
-    throw new ClusterFault(`cluster "${cluster.name}" has a proxy-url, which is not supported`)
-  }
-  return {
-    url: serverUrl(cluster.server),
-    ca: authorityOf(cluster),
-    serverName: cluster.tlsServerName,
-    verify: !cluster.skipTLSVerify,
-    namespace: current.namespace ?? 'default',
-    source: useOwnCredential
-      ? credentialOf({ text, path, user: current.user, cluster }, last?.source)
-      : undefined,
-  }
-}
-
-function authorityOf({ name, caData, caFile }: KubeCluster): string | undefined {
-  const what = `the CA of cluster "${name}"`
-  if (caData !== undefined) return authority(Buffer.from(caData, 'base64').toString('utf8'), what)
-  return caFile === undefined ? undefined : authority(readText(caFile, what), what)
-}
-
-/** Node takes any text for a CA, and then trusts nobody: a file half written must keep the last good. */
-function authority(pem: string, what: string): string {
-  const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? []
-  try {
-    for (const certificate of certificates) void new X509Certificate(certificate)
-  } catch (error) {
-    throw new ClusterFault(`${what} holds what is no certificate: ${said(error)}`)
-  }
-  if (certificates.length === 0) throw new ClusterFault(`${what} holds no certificate`)
-  return pem
-}
-
-/** Where a YAML parser stumbled. Its words would quote the file, and with it a token. */
-function placeOf(error: unknown): string {
-  const mark: unknown = error instanceof Error && 'mark' in error ? error.mark : undefined
-  if (typeof mark !== 'object' || mark === null || !('line' in mark)) return ''
-  return `: look at line ${Number(mark.line) + 1}`
-}
-
-function serverUrl(server: string): URL {
-  const url = URL.canParse(server) ? new URL(server) : undefined
-  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/
-  if (!url || url.search !== '' || url.hash !== '' || url.username !== '') {
-    // Not quoted: it may hold a password.
-    throw new ClusterFault("the API server's address is not a URL of scheme, host and path")
-  }
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback.test(url.hostname))) {
-    throw new ClusterFault(
-      `the API server's address "${server}" must be https: credentials go over it`,
-    )
-  }
-  return url
-}
-
-function readText(path: string, what: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new ClusterFault(`${what} cannot be read: ${said(error)}`)
-  }
-}
-
-/** One line: those that follow in the messages of YAML parsers quote the file, and with it its secrets. */
-const said = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!

@@ -4,8 +4,8 @@ import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import type { Dispatcher } from 'undici'
 import { facts, type Notice } from '../../lib/channels.js'
+import { ClusterFault } from '../../lib/upstream/cluster-target.js'
 import {
-  ClusterFault,
   openCluster,
   type Cluster,
   type ClusterOptions,
