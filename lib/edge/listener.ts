@@ -3,7 +3,6 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from 'node:http'
-import { performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -18,18 +17,13 @@ import type { Drain } from './drain.js'
 import type { EdgeClient } from './edge-client.js'
 import { Http1Client } from './http1.js'
 import { Http2Client } from './http2.js'
+import { createHttp2Connections } from './http2-connections.js'
 import type { PeerAddress } from './peer-address.js'
 import { ReceivedMessage } from './received-message.js'
 import { refusalBytes, refuse } from './reply.js'
 import { Turns } from './turns.js'
 import { UpgradeClient } from './upgrade-client.js'
-import {
-  auditId,
-  maxHeaderBytes,
-  maxHeaderLines,
-  readHead,
-  type ReceivedHead,
-} from './request-head.js'
+import { auditId, maxHeaderBytes, readHead, type ReceivedHead } from './request-head.js'
 
 export interface ListenerOptions {
   readonly address: string
@@ -102,7 +96,6 @@ export async function startListener(
     connections.add(socket)
     socket.once('close', () => connections.delete(socket))
   })
-  const sessions = new Set<ServerHttp2Session>()
   /** Connections that have been told what was wrong with them. */
   const answered = new WeakSet<Duplex>()
   const turns = new Turns(socket =>
@@ -216,61 +209,18 @@ export async function startListener(
     })
   })
 
-  const onStream = (
-    stream: ServerHttp2Stream,
-    socket: TLSSocket,
-    rawHeaders: readonly string[],
-    bodyFollows: boolean,
-  ): void => {
-    if (stream.destroyed || stream.aborted) return
-    serve(
-      {
-        protocol: 'HTTP/2.0',
-        method: pseudo(rawHeaders, ':method'),
-        target: pseudo(rawHeaders, ':path'),
-        rawHeaders,
-        bodyFollows,
-      },
-      // Not the session's own view of it, which throws once the session is over.
-      socket,
-      head => new Http2Client(stream, head),
-      (id, refusal) => void refuse(id, refusal, new Http2Client(stream, unreadable(undefined))),
-    )
-  }
-  const serveHttp2 = (socket: TLSSocket): void => {
-    const session = performServerHandshake(socket, {
-      // Above our own bounds, so that who goes beyond those gets an answer instead of a reset.
-      maxHeaderListPairs: 10 * maxHeaderLines,
-      maxSendHeaderBlockLength: 2 * maxHeaderBytes,
-      settings: { maxConcurrentStreams: 250, maxHeaderListSize: 2 * maxHeaderBytes },
-    })
-    sessions.add(session)
-    // HTTP/2 has no half-closed connections: who ends it without a GOAWAY is gone, streams and all.
-    socket.once('end', () => session.destroy())
-    let open = 0
-    session.on('close', () => sessions.delete(session))
-    session.on('error', ignore)
-    session.on('frameError', ignore)
-    // A stream may be silent as long as it likes; a connection without one may not.
-    session.setTimeout(headTimeoutMs, () => {
-      if (open > 0) return
-      session.close()
-      // A header block without an end is a stream that never came; nothing else is open.
-      setImmediate(() => session.destroy())
-    })
-    session.on(
-      'stream',
-      (stream: ServerHttp2Stream, _headers: unknown, flags: number, rawHeaders: string[]) => {
-        open += 1
-        session.setTimeout(idleTimeoutMs)
-        stream.on('error', ignore).once('close', () => (open -= 1))
-        const endStream = 0x1
-        // A turn later: of streams that are opened and reset in one breath the API server hears nothing.
-        setImmediate(() => onStream(stream, socket, rawHeaders, (flags & endStream) === 0))
-      },
-    )
-  }
-  if (tls !== undefined) splitByProtocol(server as HttpsServer, serveHttp2)
+  const http2 = createHttp2Connections({
+    headTimeoutMs,
+    idleTimeoutMs,
+    onRequest: (stream, socket, head) =>
+      serve(
+        head,
+        socket,
+        it => new Http2Client(stream, it),
+        (id, refusal) => void refuse(id, refusal, new Http2Client(stream, unreadable(undefined))),
+      ),
+  })
+  if (tls !== undefined) splitByProtocol(server as HttpsServer, http2.serve)
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -293,7 +243,7 @@ export async function startListener(
     },
     closeIdle() {
       server.closeIdleConnections()
-      for (const session of sessions) session.close()
+      http2.closeIdle()
     },
     close: () =>
       new Promise(resolve => {
@@ -398,11 +348,6 @@ const received = (
 /** What a request line says of HTTP/2 is not so: that is a protocol of its own, chosen by ALPN. */
 const spoken = ({ httpVersion, httpVersionMajor }: IncomingMessage): string =>
   httpVersionMajor === 1 ? `HTTP/${httpVersion}` : 'unknown'
-
-function pseudo(rawHeaders: readonly string[], name: string): string {
-  const at = rawHeaders.indexOf(name)
-  return at < 0 || at % 2 === 1 ? '' : (rawHeaders[at + 1] ?? '')
-}
 
 /** A head of which nothing is believed, except that a body may follow: it is not to be waited for. */
 const unreadable = (request: IncomingMessage | undefined): RequestHead => ({
