@@ -3,17 +3,11 @@ import { Duplex } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { tunnel } from '../../lib/upstream/tunnel.js'
-import { opened } from './upgrade-subject.js'
+import { opened, tunnels } from './upgrade-subject.js'
 
 const mebibyte = 1024 * 1024
 
-for (const [secure, endsWhenAsked] of [
-  [true, false],
-  [false, false],
-  [true, true],
-] as const) {
-  const over = `${secure ? 'TLS' : 'TCP'}${endsWhenAsked ? ', frames followed' : ''}`
-
+for (const { tls: secure, endsWhenAsked, over } of tunnels) {
   t.test(
     `who goes while nothing is read from it is found out, and the other cut (${over})`,
     async t => {

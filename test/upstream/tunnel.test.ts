@@ -11,7 +11,14 @@ import { webSocketFrames } from '../../lib/upstream/boundary.js'
 import { tunnel } from '../../lib/upstream/tunnel.js'
 import type { RawConnection } from '../actors/raw-client.js'
 import { reset } from '../actors/reset.js'
-import { opened, subject, switchedTo, switching, type Switched } from './upgrade-subject.js'
+import {
+  opened,
+  subject,
+  switchedTo,
+  switching,
+  tunnels,
+  type Switched,
+} from './upgrade-subject.js'
 
 // Records of TLS 1.2 say in the clear what they are: an alert at the end is a goodbye.
 tls.DEFAULT_MAX_VERSION = 'TLSv1.2'
@@ -29,13 +36,7 @@ async function settled(read: () => number): Promise<number> {
   }
 }
 
-for (const [secure, endsWhenAsked] of [
-  [true, false],
-  [false, false],
-  [true, true],
-] as const) {
-  const over = `${secure ? 'TLS' : 'TCP'}${endsWhenAsked ? ', frames followed' : ''}`
-
+for (const { tls: secure, endsWhenAsked, over } of tunnels) {
   t.test(`what either side says arrives as it is, in order (${over})`, async t => {
     const { client, there } = await opened(t, { tls: secure, endsWhenAsked })
     const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))

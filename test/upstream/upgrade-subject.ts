@@ -34,6 +34,13 @@ export const webSocket: HeaderLines = [
   ['Upgrade', 'websocket'],
 ]
 
+/** The kinds of tunnels that there are. */
+export const tunnels = [
+  { tls: true, endsWhenAsked: false, over: 'TLS' },
+  { tls: false, endsWhenAsked: false, over: 'TCP' },
+  { tls: true, endsWhenAsked: true, over: 'TLS, frames followed' },
+] as const
+
 export interface Asked {
   /** @default GET */
   readonly method?: string

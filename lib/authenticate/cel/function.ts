@@ -39,6 +39,16 @@ export const define = (
   does: Definition['does'],
 ): Definition => ({ name, takes, gives, does })
 
+/** The methods of a type of Kubernetes' whose values have an order: `compareTo`, `isGreaterThan`, `isLessThan`. */
+export const ordered = <T>(
+  type: Type,
+  compare: (one: T, other: T) => number,
+): readonly Definition[] => [
+  define('.compareTo', [type, type], 'int', (one: T, other: T) => BigInt(compare(one, other))),
+  define('.isGreaterThan', [type, type], 'bool', (one: T, other: T) => compare(one, other) > 0),
+  define('.isLessThan', [type, type], 'bool', (one: T, other: T) => compare(one, other) < 0),
+]
+
 export function callables(definitions: readonly Definition[]): ReadonlyMap<string, Callable> {
   const byName = new Map<string, Definition[]>()
   for (const definition of definitions) {

@@ -1,5 +1,5 @@
 import { EvaluationFailure } from './fault.js'
-import { define, type Definition } from './function.js'
+import { define, ordered, type Definition } from './function.js'
 import { addQuantities, compareQuantities, parseQuantity, Quantity } from './quantities.js'
 
 const type = 'kubernetes.Quantity'
@@ -16,21 +16,7 @@ export const quantityFunctions: readonly Definition[] = [
   }),
   define('isQuantity', ['string'], 'bool', (text: string) => parseQuantity(text) !== undefined),
   define('sign', [type], 'int', signOf),
-  define('.compareTo', [type, type], 'int', (one: Quantity, other: Quantity) =>
-    BigInt(compareQuantities(one, other)),
-  ),
-  define(
-    '.isGreaterThan',
-    [type, type],
-    'bool',
-    (one: Quantity, other: Quantity) => compareQuantities(one, other) > 0,
-  ),
-  define(
-    '.isLessThan',
-    [type, type],
-    'bool',
-    (one: Quantity, other: Quantity) => compareQuantities(one, other) < 0,
-  ),
+  ...ordered(type, compareQuantities),
   define('.isInteger', [type], 'bool', ({ integer }: Quantity) => integer !== undefined),
   define('.asInteger', [type], 'int', ({ integer }: Quantity) => {
     if (integer === undefined) throw new EvaluationFailure('cannot convert value to integer')

@@ -1,5 +1,5 @@
 import { EvaluationFailure, noOverload } from './fault.js'
-import { define, type Definition } from './function.js'
+import { define, ordered, type Definition } from './function.js'
 import { Opaque, type Value } from './values.js'
 
 /** A version as semver.org has it; what follows a `+` counts for nothing. */
@@ -41,21 +41,7 @@ export const versionFunctions: readonly Definition[] = [
   define('.major', [type], 'int', ({ numbers: [major] }: Version) => BigInt.asIntN(64, major)),
   define('.minor', [type], 'int', ({ numbers: [, minor] }: Version) => BigInt.asIntN(64, minor)),
   define('.patch', [type], 'int', ({ numbers: [, , patch] }: Version) => BigInt.asIntN(64, patch)),
-  define('.compareTo', [type, type], 'int', (one: Version, other: Version) =>
-    BigInt(compareVersions(one, other)),
-  ),
-  define(
-    '.isGreaterThan',
-    [type, type],
-    'bool',
-    (one: Version, other: Version) => compareVersions(one, other) > 0,
-  ),
-  define(
-    '.isLessThan',
-    [type, type],
-    'bool',
-    (one: Version, other: Version) => compareVersions(one, other) < 0,
-  ),
+  ...ordered(type, compareVersions),
 ]
 
 function versionOf(text: string): Version {
