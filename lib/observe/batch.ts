@@ -9,7 +9,8 @@ export interface Batch<T> {
  * Deals with what happens at each request for many requests at once, a moment later: between the stages of a
  * request the same work costs several times as much, since nothing that it needs is at hand then.
  *
- * @param deal never with an empty list; what it throws is nobody's
+ * @param deal called with a hundred and some things at most, not later than 50 ms after the first of them; never
+ *   with none
  */
 export function inBatches<T>(deal: (things: readonly T[]) => void): Batch<T> {
   let things: T[] = []
