@@ -6,6 +6,7 @@ const secret = new Secret('s3cr3t-value', 'bearer token')
 
 t.test('a secret can be used', async t => {
   t.equal(secret.reveal(), 's3cr3t-value')
+  t.equal(secret.asBearer(), 'Bearer s3cr3t-value')
 })
 
 t.test('however a secret is printed, only its label is seen', async t => {

@@ -1,4 +1,4 @@
-import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { facts, type Notice } from '../lib/channels.js'
@@ -124,3 +124,28 @@ t.test('a file that cannot be used at the start is an error', async t => {
   t.throws(() => watchFile(join(folder, 'broken'), { parse: number }), /not a number/)
   t.throws(() => watchFile(join(folder, 'none'), { parse: number }), { code: 'ENOENT' })
 })
+
+/** Reads as something else every time. */
+const restless = '/proc/sys/kernel/random/uuid'
+
+t.test(
+  'a file that does not stop changing is given up for now, and said to be so',
+  { skip: !existsSync(restless) && 'this system has no such file' },
+  async t => {
+    const errors: unknown[] = []
+    const unsubscribe = facts.notice.subscribe(({ level, fields }) => {
+      if (fields?.['file'] === restless) errors.push([level, fields['error']])
+    })
+    t.teardown(unsubscribe)
+    const file = watchFile(restless, {
+      parse: content => content.toString(),
+      changed: () => t.fail('nothing of it was found twice'),
+      intervalMs: 3_600_000,
+      settleMs: 1,
+    })
+    t.teardown(() => file.close())
+    const first = file.value
+    t.equal(await file.refresh(), first)
+    t.strictSame(errors, [['error', 'it does not stop changing']])
+  },
+)

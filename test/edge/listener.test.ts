@@ -479,6 +479,47 @@ t.test('idle connections are let go, busy ones finish', async t => {
   t.match(await busy, { status: 200, complete: true, goaway: true })
 })
 
+t.test('what is written leaves in its order, and no later than its turn ends', async t => {
+  const { gateway, begun } = held()
+  const { target } = await subject(t, gateway)
+  const connection = await connectRaw(target)
+  await connection.write(get())
+  const [, client] = await begun
+  client.start(200, [['X-Answer', 'yes']])
+  await connection.readUntil('\r\n\r\n')
+  client.write(Buffer.from('first '))
+  await connection.readUntil('first ')
+  client.write(Buffer.from('second '))
+  client.write(Buffer.alloc(64 * 1024, 'x'))
+  client.write(Buffer.from(' last'))
+  client.end()
+  const rest = String(await connection.readUntil('0\r\n\r\n'))
+  t.match(rest, /second [^]*x{1000}[^]* last/)
+  connection.destroy()
+})
+
+for (const [sizes, about] of [
+  [[6], 'one small piece'],
+  [[6, 6], 'two small pieces'],
+  [[6, 64 * 1024], 'a small one before a large one'],
+  [[64 * 1024, 6], 'a large one before a small one'],
+] as const) {
+  for (const turns of [0, 1]) {
+    t.test(`an answer arrives as it was written: ${about}, over after ${turns} turns`, async t => {
+      const pieces = sizes.map((size, at) => Buffer.alloc(size, `${at}`))
+      const { target } = await subject(t, async (_, client) => {
+        client.start(200, [])
+        for (const piece of pieces) client.write(piece)
+        if (turns > 0) await turn()
+        client.end()
+        await client.finished
+      })
+      const { response } = await rawRequest({ ...target, bytes: get() })
+      t.ok(response?.body.equals(Buffer.concat(pieces)))
+    })
+  }
+}
+
 t.test(
   'a connection that waits too long for its next request is ended, an open request never',
   async t => {

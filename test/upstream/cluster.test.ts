@@ -479,3 +479,24 @@ t.test('what is half written is not taken, however good it looks', async t => {
   t.equal(own(cluster), 'Bearer two-halves')
   t.strictSame(reloads, ['ok'])
 })
+
+/** Reads as something else every time. */
+const restless = '/proc/sys/kernel/random/uuid'
+
+t.test(
+  'a credential that does not stop changing is not taken up, and said to be so',
+  { skip: !existsSync(restless) && 'this system has no such file' },
+  async t => {
+    const api = await server(t)
+    const errors: unknown[] = []
+    t.teardown(facts.notice.subscribe(({ fields }: Notice) => errors.push(fields?.['error'])))
+    const { cluster } = await opened(
+      t,
+      kubeconfig({ server: api.url, ca: api.ca, user: { tokenFile: restless } }),
+    )
+    const { credential } = cluster
+    await cluster.refresh()
+    t.equal(cluster.credential, credential)
+    t.strictSame(errors, ['what it is read from does not stop changing'])
+  },
+)

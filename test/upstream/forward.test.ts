@@ -316,6 +316,30 @@ t.test('who leaves while it is found out is let go', async t => {
   t.equal(await outcome, 'client_gone')
 })
 
+t.test('what breaks off while it is found out whose it is, is a 502', async t => {
+  const { api, carry } = await subject(t)
+  const asked = deferred()
+  api.respondWith(
+    async (request, answer) => {
+      if (request.target !== apis) {
+        asked.resolve()
+        await silence(request, answer)
+        return
+      }
+      await answer.raw('HTTP/1.1 401 Unauthorized\r\nContent-Length: 9\r\n\r\n')
+      await asked.promise
+      answer.reset()
+    },
+    { reviews: true },
+  )
+  const client = new RecordingClient()
+  t.equal(
+    await refused(carry(granted({ target: apis }, byGateway), client)),
+    'upstream_unreachable',
+  )
+  t.equal(client.started, false)
+})
+
 t.test('interim answers are between the API server and the gateway', async t => {
   const { api, carry } = await subject(t)
   api.respondWith(interim('103 Early Hints\r\nLink: </a>', '102 Processing'))
